@@ -1,0 +1,137 @@
+"""python -m ldm_teach train | sample | evaluate | bench | doctor"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice import recipes
+from ldm_teach.practice.data import FASHION_CLASSES
+from ldm_teach.practice.training import choose_device
+
+RECIPES = {
+    "fashion-judge": recipes.fashion_judge,
+    "fashion-perceptual": recipes.fashion_perceptual,
+    "fashion-autoencoder": recipes.fashion_autoencoder,
+    "fashion-class": recipes.fashion_class,
+}
+
+
+def train(name: str, quick: bool, resume: bool, device: str | None, workers: int, out: Path | None) -> None:
+    """Train a recipe, checkpointing under runs/NAME/state, and save the averaged model in `out` (runs/NAME)."""
+    training = RECIPES[name](quick)
+    run = Path("runs") / (f"{name}-quick" if quick else name)
+    cpu, clock = time.process_time(), time.perf_counter()
+    with tqdm(total=training.num_steps, desc=run.name, unit="step") as bar:
+        for step in training.fit(device=device, workers=workers, directory=run / "state", resume=resume):
+            bar.update(step.step - bar.n)
+            if step.step % 20 == 0:
+                bar.set_postfix(loss=f"{float(step.loss):.4f}", images_per_s=f"{step.images_per_second:.0f}")
+    training.average.cpu().save(out or run)
+    cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+    print(f"saved {out or run} after {cpu / 60:.1f} CPU minutes, {clock / 60:.1f} minutes by the clock")
+
+
+def sample(
+    name: str, condition: list[int], w: list[float], steps: int, count: int, seed: int, device: str | None, out: Path
+) -> None:
+    """Write a PNG: a row for each class, `count` samples of it at each guidance weight, all from the same noise."""
+    from ldm_teach.interactive.plots import labelled_grid
+
+    model = LatentDiffusion.load(name).to(choose_device(device))
+    labels = model.encoder.check(condition).repeat_interleave(count)
+    images = [model.sample(labels, w=x, num_steps=steps, generator=torch.Generator().manual_seed(seed)) for x in w]
+    cells = torch.stack([x.cpu().unflatten(0, (len(condition), count)) for x in images], dim=1)  # (rows, w, count, ...)
+    title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {steps} steps"
+    figure = labelled_grid(
+        cells.flatten(0, 2), [FASHION_CLASSES[i] for i in condition], [f"w = {x:g}" for x in w], title
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out)
+    print(f"wrote {out}")
+
+
+def evaluate(name: str, judge: str, w: list[float], samples: int, steps: int, seed: int) -> None:
+    """Print the Frechet distance and the condition accuracy at each weight, with their floors on real data."""
+    from ldm_teach.practice.evaluation import evaluate as rows
+
+    print(f"{name}: {samples:,} samples, {steps} DDIM steps, seed {seed}, judged by {judge}")
+    print(f"{'':40} {'Frechet distance':>17} {'accuracy':>18}")
+    for row in rows(LatentDiffusion.load(name), ImageClassifier.load(judge), w, samples, steps, seed):
+        accuracy = f"{100 * row.accuracy:.1f} ± {100 * row.accuracy_error:.1f} %"
+        print(f"{row.name:40} {row.frechet:17.3f} {accuracy:>18}", flush=True)
+
+
+def bench(notebooks: bool) -> None:
+    """Print the ratios and times of this machine."""
+    from ldm_teach.bench import bench as run
+
+    run(notebooks)
+
+
+def doctor() -> None:
+    """Check versions, device, memory, data and checkpoints; exit with 1 where something must be mended."""
+    from ldm_teach.doctor import doctor as run
+
+    sys.exit(1 if run() else 0)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: each command's options carry the names of the function's arguments."""
+    top = argparse.ArgumentParser(prog="python -m ldm_teach", description="Latent diffusion, to be understood.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(function) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            function.__name__, help=function.__doc__, description=function.__doc__,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )  # fmt: skip
+
+    c = command(train)
+    c.add_argument("name", choices=RECIPES, help="what to train")
+    c.add_argument("--quick", action="store_true", help="about a minute on two cores, to see it work")
+    c.add_argument("--resume", action="store_true", help="go on from the last checkpoint under runs/NAME/state")
+    c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
+    c.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
+    c.add_argument("--out", type=Path, help="where the trained model goes; by default runs/NAME")
+
+    c = command(sample)
+    c.add_argument("name", nargs="?", default="fashion-class", help="a shipped model or a directory")
+    c.add_argument("--condition", type=int, nargs="+", default=list(range(10)), help="classes, one row each")
+    c.add_argument("--w", type=float, nargs="+", default=[1.0], help="guidance weights, one column each")
+    c.add_argument("--steps", type=int, default=20, help="DDIM steps")
+    c.add_argument("--count", type=int, default=8, help="samples for each class and weight")
+    c.add_argument("--seed", type=int, default=0, help="of the noise")
+    c.add_argument("--device", help="cuda, mps or cpu")
+    c.add_argument("--out", type=Path, default=Path("samples.png"), help="the picture")
+
+    c = command(evaluate)
+    c.add_argument("name", nargs="?", default="fashion-class", help="a shipped model or a directory")
+    c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
+    c.add_argument("--w", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0, 4.0], help="guidance weights")
+    c.add_argument("--samples", type=int, default=10_000, help="number of samples at each weight")
+    c.add_argument("--steps", type=int, default=20, help="DDIM steps")
+    c.add_argument("--seed", type=int, default=0, help="of the noise")
+
+    c = command(bench)
+    c.add_argument("--no-notebooks", dest="notebooks", action="store_false", help="leave out what takes minutes")
+    command(doctor)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; a bad argument or a missing file ends with its message and status 1, without a traceback."""
+    options = vars(parser().parse_args(arguments))
+    try:
+        globals()[options.pop("command")](**options)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"ldm_teach: {error}")
+
+
+if __name__ == "__main__":
+    main()

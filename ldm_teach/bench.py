@@ -1,0 +1,129 @@
+"""python -m ldm_teach bench: what the course costs on this machine, as ratios within one run where that is possible."""
+
+import copy
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from ldm_teach.interactive.widgets import PREVIEW_STEPS, guidance_panel
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice.data import FASHION_CLASSES, Batches
+from ldm_teach.practice.losses import diffusion_loss
+from ldm_teach.practice.training import fit
+from ldm_teach.theory.samplers import ddim, final
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+
+
+def seconds(call: Callable[[], object], repeats: int) -> float:
+    """The median wall time of a call, after one that does not count."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def ratio(ours: Callable[[], object], bare: Callable[[], object], repeats: int = 7) -> str:
+    """The median of the times of `ours` over `bare`, run in turn so that a machine whose speed drifts does not tilt it."""
+    ours(), bare()
+    ratios = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        ours()
+        middle = time.perf_counter()
+        bare()
+        ratios.append((middle - start) / (time.perf_counter() - middle))
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f} in {repeats} pairs)"
+
+
+def interactive(model: LatentDiffusion) -> None:
+    """From a slider's value to an encoded picture of 8 guided images, without the browser."""
+    panel = guidance_panel(model, FASHION_CLASSES)
+    for name, steps in (("preview", PREVIEW_STEPS), ("full quality", panel.steps.value)):
+        milliseconds = 1e3 * seconds(lambda steps=steps: panel.render(steps), 15)
+        print(f"{name}: 8 guided images in {steps} steps, decoded and encoded as PNG: {milliseconds:.0f} ms")
+
+
+@torch.inference_mode()
+def sampling_overhead(model: LatentDiffusion, batch: int = 64, num_steps: int = 20) -> None:
+    """A sampling run, decoding excluded, over its network calls made bare, on 2B as guidance makes them."""
+    labels, x_T = torch.arange(batch) % 10, torch.randn(batch, *model.autoencoder.latent_shape)
+    tokens = model.encoder(labels)
+    both = torch.cat([tokens, model.encoder.null.expand_as(tokens)])
+    x, t = torch.cat([x_T, x_T]), torch.full((2 * batch,), 500)
+
+    def run():
+        final(ddim(model.denoiser(labels, w=1.0), model.schedule, x_T, num_steps))
+
+    def bare():
+        for _ in range(num_steps):
+            model.unet(x, t, both)
+
+    print(f"sampling over its bare network calls: {ratio(run, bare)}")
+
+
+def training_overhead(model: LatentDiffusion, batch: int = 128, repeats: int = 15) -> None:
+    """A step of `fit`, averaging included, over the bare forward, backward and optimizer step of the same model."""
+    shape = (4 * batch, *model.autoencoder.latent_shape)
+    columns = torch.randn(shape), 0.1 * torch.rand(shape), torch.arange(shape[0]) % 10
+    mean, _, y = (column[:batch] for column in columns)
+    ours, average, plain = (copy.deepcopy(model).train() for _ in range(3))
+    loss, batches = diffusion_loss(model.schedule, drop=0.15), Batches(*columns, batch_size=batch)
+    steps = fit(ours, loss, batches, num_steps=repeats + 1, average=average, device="cpu")
+    optimizer = torch.optim.AdamW([p for p in plain.parameters() if p.requires_grad], 1e-3)
+    t, target = torch.full((batch,), 500), torch.randn(mean.shape)
+
+    def bare():
+        torch.nn.functional.mse_loss(plain(mean, t, y), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    print(f"a training step over its bare forward, backward and optimizer: {ratio(lambda: next(steps), bare, repeats)}")
+    steps.close()
+
+
+def import_overhead() -> None:
+    """`import ldm_teach` with the model and the theory loaded, over `import torch` alone, each in a fresh process."""
+
+    def run(code: str) -> None:
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    ours = "import torch, ldm_teach; ldm_teach.LatentDiffusion, ldm_teach.GaussianMixture"
+    print(f"import ldm_teach over import torch: {ratio(lambda: run(ours), lambda: run('import torch'))}")
+
+
+EXECUTE = """
+import pathlib, resource, sys, nbclient, nbformat
+path = pathlib.Path(sys.argv[1])
+client = nbclient.NotebookClient(nbformat.read(path, 4), timeout=600, resources=dict(metadata=dict(path=path.parent)))
+client.execute()
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def notebook_memory() -> None:
+    """The peak resident size of each notebook's kernel, executed from top to bottom in a process of its own."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        start = time.perf_counter()
+        command = [sys.executable, "-c", EXECUTE, str(path)]
+        kib = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+        print(f"{path.name}: {kib / 2**20:.2f} GiB peak, {time.perf_counter() - start:.0f} s")
+
+
+def bench(notebooks: bool = True) -> None:
+    """Print every figure; `notebooks` = False leaves out the executions of the notebooks, which take minutes."""
+    model = LatentDiffusion.load("fashion-class")
+    interactive(model)
+    sampling_overhead(model)
+    training_overhead(model)
+    import_overhead()
+    if notebooks:
+        notebook_memory()

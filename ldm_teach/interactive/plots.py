@@ -1,0 +1,94 @@
+"""Pictures: grids of images, film strips over the guidance weight, loss curves; one look for the whole course."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from IPython.display import Image as DisplayImage
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+# Okabe & Ito 2008: eight colours that colour-blind readers can tell apart.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+def to_pixels(x: Tensor) -> np.ndarray:
+    """Images (B, C, H, W) in [-1, 1] as uint8 (B, H, W, C). Raises ValueError unless C is 1 or 3."""
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        raise ValueError(f"x has shape {tuple(x.shape)}; want (B, C, H, W) with C = 1 or 3")
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def tile(x: Tensor, columns: int, gap: int = 2) -> np.ndarray:
+    """Images (B, C, H, W) in [-1, 1] side by side, row by row, on white: uint8 (rows*(H+gap)-gap, ..., C)."""
+    pixels = to_pixels(x)
+    count, height, width, channels = pixels.shape
+    rows = -(-count // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    for i, image in enumerate(pixels):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def png(x: Tensor, columns: int, zoom: int = 3) -> bytes:
+    """The tiled images as an encoded PNG, each pixel `zoom` pixels wide: what an `ipywidgets.Image` shows."""
+    canvas = tile(x, columns)
+    canvas = canvas.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(canvas.squeeze(-1) if canvas.shape[-1] == 1 else canvas).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches that needs no pyplot, and so may be drawn in any thread."""
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def labelled_grid(x: Tensor, rows: Sequence[str], columns: Sequence[str], title: str) -> Figure:
+    """Images (B, C, H, W), row by row, with a name for each row and column and a title that says the finding.
+
+    Raises ValueError where the names do not fit the number of images.
+    """
+    if len(x) % (len(rows) * len(columns)):
+        raise ValueError(f"x holds {len(x)} images; want a multiple of {len(rows)} rows x {len(columns)} columns")
+    each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
+    canvas = tile(x, columns=each * len(columns))
+    height, width = canvas.shape[0] / len(rows), canvas.shape[1] / len(columns)
+    figure = new_figure(1.4 + canvas.shape[1] / 62, 0.55 + canvas.shape[0] / 62)
+    axes = figure.subplots()
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], rows)
+    axes.set_xticks([(i + 0.5) * width for i in range(len(columns))], columns)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def loss_curves(curves: dict[str, Sequence[float]], title: str, every: int = 1) -> Figure:
+    """Loss against step on a logarithmic axis, one line a name; `every` is the number of steps between two values."""
+    figure = new_figure(6, 3)
+    axes = figure.subplots()
+    for (name, values), color in zip(curves.items(), PALETTE, strict=False):
+        axes.plot(np.arange(1, len(values) + 1) * every, values, color=color, label=name, linewidth=1.2)
+    axes.set(xlabel="training step", ylabel="loss", yscale="log", title=title)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    return figure
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A figure as an encoded PNG, for an `ipywidgets.Image` that is redrawn while something runs."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def show(figure: Figure, alt: str) -> DisplayImage:
+    """A figure as the output of a notebook cell: a PNG with alternative text for those who cannot see it."""
+    return DisplayImage(figure_png(figure), format="png", alt=alt, width=int(figure.get_figwidth() * 100))

@@ -1,0 +1,100 @@
+"""Panels of sliders. Callbacks run in threads of their own: each has its own generator, a lock, and no pyplot."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import ipywidgets
+import torch
+
+from ldm_teach.interactive.plots import png
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.theory.samplers import ddim
+
+PREVIEW_STEPS = 3
+PAUSE = 0.25  # seconds without a new value after which the slider counts as released
+
+
+@dataclass
+class Panel:
+    """A guidance panel: `box` is what a notebook shows; the sliders and the picture can be read and set by code.
+
+    Every change draws a preview at once; when no other has followed for `PAUSE` seconds, the slider counts as released
+    and the same noise is denoised again at full quality, a drawing that the next change breaks off.
+    """
+
+    model: LatentDiffusion
+    classes: Sequence[str]
+    count: int = 8
+    weight: ipywidgets.FloatSlider = field(init=False)
+    label: ipywidgets.Dropdown = field(init=False)
+    steps: ipywidgets.IntSlider = field(init=False)
+    seed: ipywidgets.IntSlider = field(init=False)
+    image: ipywidgets.Image = field(init=False)
+    caption: ipywidgets.Label = field(init=False)
+    box: ipywidgets.VBox = field(init=False)
+
+    def __post_init__(self):
+        wide = ipywidgets.Layout(width="460px")
+        slider = dict(layout=wide, style=dict(description_width="80px"))
+        self.weight = ipywidgets.FloatSlider(1.0, min=-1.0, max=6.0, step=0.1, description="guidance", **slider)
+        self.label = ipywidgets.Dropdown(options=list(self.classes), description="class", **slider)
+        self.steps = ipywidgets.IntSlider(20, min=2, max=50, description="steps", **slider)
+        self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **slider)
+        self.image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(width="720px"))
+        self.image.alt = "samples of the chosen class at the chosen guidance weight"
+        self.caption = ipywidgets.Label()
+        self.box = ipywidgets.VBox([self.weight, self.label, self.steps, self.seed, self.image, self.caption])
+        self._lock, self._version, self._release = threading.Lock(), 0, None
+        for control in (self.weight, self.label, self.steps, self.seed):
+            control.observe(self._changed, names="value")
+        self._show(self.steps.value, self._version)
+
+    def render(self, num_steps: int, version: int | None = None) -> bytes | None:
+        """The samples for the present settings as a PNG, or None if a newer change (than `version`) came meanwhile."""
+        with torch.inference_mode():  # thread-local: the caller's does not reach a callback
+            labels = torch.full((self.count,), self.label.index)
+            denoiser = self.model.denoiser(labels, w=self.weight.value)
+            generator = torch.Generator().manual_seed(self.seed.value)
+            x_T = torch.randn(self.count, *self.model.autoencoder.latent_shape, generator=generator)
+            for step in ddim(denoiser, self.model.schedule, x_T.to(self.model.latent_mean), num_steps):
+                if version is not None and version != self._version:
+                    return None
+            return png(self.model.decode(step.x), columns=self.count)
+
+    def settle(self) -> None:
+        """Wait until the picture is drawn at full quality: for tests, and for cells that set a slider."""
+        release = self._release
+        if release is not None:
+            release.join()
+
+    def _changed(self, change: dict) -> None:
+        self._version += 1
+        if self._release is not None:
+            self._release.cancel()
+        self._show(min(PREVIEW_STEPS, self.steps.value), self._version)
+        self._release = threading.Timer(PAUSE, self._show, (self.steps.value, self._version))
+        self._release.daemon = True
+        self._release.start()
+
+    def _show(self, num_steps: int, version: int) -> None:
+        with self._lock:
+            picture = self.render(num_steps, version)
+            if picture is None:
+                return
+            self.image.value = picture
+            quality = "full quality" if num_steps == self.steps.value else "preview"
+            w = self.weight.value
+            self.caption.value = f"{self.label.value}, w = {w:.1f} (s = {1 + w:.1f}), {num_steps} steps: {quality}"
+
+
+def guidance_panel(model: LatentDiffusion, classes: Sequence[str], count: int = 8) -> Panel:
+    """Sliders for guidance weight, class, steps and seed over `count` samples of a class-conditional model.
+
+    The noise depends on the seed alone, so that moving the weight morphs the same samples. Raises ValueError where
+    `classes` does not name every class of the model.
+    """
+    want = model.encoder.config["num_classes"]
+    if len(classes) != want:
+        raise ValueError(f"classes has {len(classes)} names; the model wants {want}")
+    return Panel(model, classes, count)

@@ -1,0 +1,106 @@
+"""A model on disk: one safetensors file and one json file beside it, and nothing that could run code."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "checkpoints"
+VERSION = 1
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(directory: Path | str, kind: str, config: dict, tensors: dict[str, Tensor], stem: str = "model") -> None:
+    """Write `tensors` to STEM.safetensors, then model.json naming that file, its SHA-256, the kind and the config.
+
+    Each file appears whole or not at all, the json last: with a new stem for each call, a process killed at any moment
+    leaves a pair that belongs together.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = directory / f"{stem}.safetensors"
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, f"{weights}.part")
+    os.replace(f"{weights}.part", weights)
+    header = dict(
+        format="ldm_teach", version=VERSION, kind=kind, weights=weights.name, sha256=sha256(weights), config=config
+    )
+    part = directory / "model.json.part"
+    part.write_text(json.dumps(header, indent=2) + "\n")
+    os.replace(part, directory / "model.json")
+
+
+def header(directory: Path | str) -> dict:
+    """What model.json says: format, version, kind, weights, sha256, config.
+
+    Raises FileNotFoundError where it is missing and ValueError where it is no such header.
+    """
+    path = Path(directory) / "model.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint in {directory}: {path} is missing")
+    try:
+        found = json.loads(path.read_text())
+        return {key: found[key] for key in ("format", "version", "kind", "weights", "sha256", "config")}
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the header of an ldm_teach checkpoint: {error!r}") from error
+
+
+def read(directory: Path | str, kind: str) -> tuple[dict, dict[str, Tensor]]:
+    """The config and the tensors that `write` stored in a directory.
+
+    Raises what `header` raises, FileNotFoundError where the weights are missing, and ValueError where the kind or the
+    version is another or the weights are not those that the json was written with.
+    """
+    found = header(directory)
+    for key, want in (("format", "ldm_teach"), ("version", VERSION), ("kind", kind)):
+        if found[key] != want:
+            raise ValueError(f"{directory}/model.json has {key} {found[key]!r}; this loader wants {want!r}")
+    weights = Path(directory) / Path(found["weights"]).name
+    if not weights.is_file():
+        raise FileNotFoundError(f"the weights {weights} named by {directory}/model.json are missing")
+    if sha256(weights) != found["sha256"]:
+        raise ValueError(f"{weights} is damaged: its SHA-256 is not the one in model.json; restore or retrain it")
+    return found["config"], load_file(weights)
+
+
+def locate(name_or_dir: Path | str) -> Path:
+    """The directory of a checkpoint: a path that exists, or the name of one shipped in data/checkpoints."""
+    for candidate in (Path(name_or_dir), SHIPPED / name_or_dir):
+        if (candidate / "model.json").is_file():
+            return candidate
+    shipped = sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+    raise FileNotFoundError(
+        f"no checkpoint {str(name_or_dir)!r}: it is neither a directory with a model.json nor one of those shipped "
+        f"({', '.join(shipped) or 'none'}); train it with `python -m ldm_teach train NAME`"
+    )
+
+
+def to_half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors with float32 stored as float16; other dtypes are kept."""
+    return {name: tensor.half() if tensor.dtype == torch.float32 else tensor for name, tensor in tensors.items()}
+
+
+def fill(module: nn.Module, tensors: dict[str, Tensor], where: Path | str) -> None:
+    """Copy `tensors` into the module's state.
+
+    Raises ValueError that names the tensors which are missing, unknown or of another shape than the module's.
+    """
+    wanted = module.state_dict()
+    faults = [f"{name} is missing" for name in wanted if name not in tensors]
+    faults += [f"{name} is unknown" for name in tensors if name not in wanted]
+    faults += [
+        f"{name} has shape {tuple(tensors[name].shape)}, the model wants {tuple(want.shape)}"
+        for name, want in wanted.items()
+        if name in tensors and tensors[name].shape != want.shape
+    ]
+    if faults:
+        raise ValueError(f"the weights in {where} do not fit: " + "; ".join(faults[:5]))
+    module.load_state_dict(tensors)

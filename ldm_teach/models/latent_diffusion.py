@@ -1,0 +1,146 @@
+"""The whole model: an autoencoder, the scale of its latents, a noise schedule, a condition encoder and a U-Net."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ldm_teach.models import checkpoint
+from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.conditioning import ENCODERS
+from ldm_teach.models.unet import UNet
+from ldm_teach.theory import checks
+from ldm_teach.theory.guidance import guide
+from ldm_teach.theory.parameterization import eps_from_v
+from ldm_teach.theory.samplers import ddim, final
+from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
+
+
+class LatentDiffusion(nn.Module):
+    """Diffusion in the latent space of an autoencoder (Rombach et al. 2022).
+
+    The U-Net works on latents standardized to mean 0 and variance 1 by channel, with `latent_mean` and `latent_std`
+    (c, 1, 1), which `measure_latents` takes from data; it predicts v, from which `denoiser` makes an eps arrow.
+    """
+
+    def __init__(self, autoencoder: KLAutoencoder, unet: UNet, encoder: nn.Module, schedule: NoiseSchedule):
+        super().__init__()
+        channels = autoencoder.latent_shape[0]
+        if unet.config["channels"] != channels:
+            raise ValueError(f"unet has {unet.config['channels']} channels; the autoencoder's latent wants {channels}")
+        if unet.config["token_width"] != encoder.config["token_width"]:
+            widths = unet.config["token_width"], encoder.config["token_width"]
+            raise ValueError(f"unet reads tokens of width {widths[0]}, encoder makes them {widths[1]}; want one width")
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.unet, self.encoder, self.schedule = unet, encoder, schedule
+        self.register_buffer("latent_mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("latent_std", torch.ones(channels, 1, 1))
+
+    def measure_latents(self, mean: Tensor, std: Tensor) -> None:
+        """Set the latent scale from posterior moments over data, both (N, c, h, w): Var z = Var mean + E std^2.
+
+        Source: Rombach et al. 2022, appendix G, there one number for all channels.
+        """
+        over = (0, 2, 3)
+        self.latent_mean.copy_(mean.mean(over)[:, None, None])
+        self.latent_std.copy_((mean.var(over) + std.square().mean(over)).sqrt()[:, None, None])
+
+    def standardize(self, z: Tensor) -> Tensor:
+        """Latents of the autoencoder in the units of the U-Net: (B, c, h, w) -> (B, c, h, w)."""
+        return (z - self.latent_mean) / self.latent_std
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """The standardized posterior means of images x (B, C, H, W) in [-1, 1]: (B, c, h, w)."""
+        return self.standardize(self.autoencoder.encode(x).mean)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] from standardized latents z (B, c, h, w)."""
+        return self.autoencoder.decode(z * self.latent_std + self.latent_mean).clamp(-1, 1)
+
+    def forward(self, z_t: Tensor, t: Tensor, condition: Any, dropped: Tensor | None = None) -> Tensor:
+        """The prediction of v, (B, c, h, w), as training calls it; `dropped` (B,) bool puts the null condition in."""
+        tokens = self.encoder(condition)  # (B, L, C)
+        if dropped is not None:
+            tokens = torch.where(dropped[:, None, None], self.encoder.null, tokens)
+        return self.unet(z_t, t, tokens)
+
+    def denoiser(self, condition: Any = None, *, w: float | Tensor = 0.0) -> Denoiser:
+        """The eps arrow on standardized latents, guided with weight w (a number or (B,)) where there is a condition.
+
+        condition: what the encoder takes, or None for the unconditional model. Both branches go through the network in
+        one call on 2B, then `guide`; w = 0 needs the conditional branch alone. Raises ValueError for a bad condition.
+        """
+        null = self.encoder.null
+        if condition is None:
+            return self._arrow(lambda batch: null.expand(batch, -1, -1))
+        tokens = self.encoder(self.encoder.check(condition).to(null.device))  # (B, L, C)
+        if not isinstance(w, Tensor) and w == 0:
+            return self._arrow(lambda batch: tokens)
+        both = torch.cat([tokens, null.expand_as(tokens)])  # (2B, L, C)
+        arrow = self._arrow(lambda batch: both)
+
+        def denoise(z_t: Tensor, t: Tensor) -> Tensor:
+            eps_cond, eps_uncond = arrow(torch.cat([z_t, z_t]), torch.cat([t, t])).chunk(2)
+            return guide(eps_cond, eps_uncond, w)
+
+        return denoise
+
+    def _arrow(self, tokens: Callable[[int], Tensor]) -> Denoiser:
+        def denoise(z_t: Tensor, t: Tensor) -> Tensor:
+            v = self.unet(z_t, t, tokens(len(z_t)))
+            return eps_from_v(z_t, v, self.schedule.at(t, z_t))
+
+        return denoise
+
+    @torch.no_grad()
+    def sample(
+        self,
+        condition: Any = None,
+        *,
+        w: float | Tensor = 1.0,
+        num_steps: int = 20,
+        generator: torch.Generator | None = None,
+        batch_size: int | None = None,
+        sampler: Callable = ddim,
+    ) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1], one for each entry of the condition, guided with weight w.
+
+        condition = None samples `batch_size` images from the unconditional model. The noise is drawn first, of shape
+        (B, c, h, w), so one generator state gives the same noise whatever w and num_steps are.
+        """
+        if condition is not None:
+            batch_size = len(self.encoder.check(condition))
+        shape = (checks.count("batch_size", batch_size), *self.autoencoder.latent_shape)
+        device = self.latent_mean.device
+        x_T = torch.randn(shape, generator=generator, device=generator.device if generator else device).to(device)
+        steps = sampler(self.denoiser(condition, w=w), self.schedule, x_T, num_steps, generator=generator)
+        return self.decode(final(steps))
+
+    def save(self, directory: Path | str) -> None:
+        """Write the whole model to a directory, in half precision (the schedule in double)."""
+        config = dict(
+            autoencoder=self.autoencoder.config,
+            unet=self.unet.config,
+            encoder=dict(kind=type(self.encoder).__name__, **self.encoder.config),
+        )
+        tensors = checkpoint.to_half(self.state_dict()) | {"schedule.alpha_bar": self.schedule.alpha_bar}
+        checkpoint.write(directory, "LatentDiffusion", config, tensors)
+
+    @classmethod
+    def load(cls, name_or_dir: Path | str) -> "LatentDiffusion":
+        """The model saved in a directory or shipped under a name, on the CPU, in evaluation mode."""
+        directory = checkpoint.locate(name_or_dir)
+        config, tensors = checkpoint.read(directory, "LatentDiffusion")
+        encoder = dict(config["encoder"])
+        model = cls(
+            KLAutoencoder(**config["autoencoder"]),
+            UNet(**config["unet"]),
+            ENCODERS[encoder.pop("kind")](**encoder),
+            NoiseSchedule(tensors.pop("schedule.alpha_bar")),
+        )
+        checkpoint.fill(model, tensors, directory)
+        return model.eval()

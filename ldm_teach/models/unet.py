@@ -1,0 +1,142 @@
+"""A time-conditioned U-Net whose cross-attention reads the tokens of a condition (Rombach et al. 2022, sec. 3.3)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ldm_teach.models.layers import ResidualBlock, normalize, zeroed
+
+
+def sinusoidal_embedding(t: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
+    """cos and sin of t at width/2 frequencies, 1 to 1/longest: (B,) -> (B, width). Source: Vaswani et al. 2017, 3.5."""
+    exponents = torch.arange(width // 2, device=t.device) / (width // 2)
+    angles = t[:, None] * torch.exp(-math.log(longest) * exponents)  # (B, width/2)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class Attention(nn.Module):
+    """softmax(Q K^T / sqrt(d)) V over several heads: queries from x (B, N, width), keys and values from the context.
+
+    context: (B, L, context_width). Returns (B, N, width).
+    Source: Vaswani et al. 2017, eq. 1; Rombach et al. 2022, sec. 3.3.
+    """
+
+    def __init__(self, width: int, context_width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_kv = nn.Linear(context_width, 2 * width, bias=False)
+        self.to_out = zeroed(nn.Linear(width, width))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        q, k, v = self.to_q(x), *self.to_kv(context).chunk(2, dim=-1)
+        q, k, v = (h.unflatten(-1, (self.heads, -1)).transpose(1, 2) for h in (q, k, v))  # (B, heads, N or L, d)
+        return self.to_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention over the positions of a feature map, cross-attention to the condition, and an MLP, each residual.
+
+    x: (B, C, H, W).  tokens: (B, L, token_width).  Returns (B, C, H, W).  Source: Rombach et al. 2022, appendix E.2.1.
+    """
+
+    def __init__(self, channels: int, token_width: int, heads: int):
+        super().__init__()
+        self.norm_self, self.norm_cross, self.norm_mlp = (nn.LayerNorm(channels) for _ in range(3))
+        self.self_attention = Attention(channels, channels, heads)
+        self.cross_attention = Attention(channels, token_width, heads)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 4 * channels), nn.GELU(), zeroed(nn.Linear(4 * channels, channels))
+        )
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        h = x.flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, H*W, C)
+        normed = self.norm_self(h)
+        h = h + self.self_attention(normed, normed)
+        h = h + self.cross_attention(self.norm_cross(h), tokens)
+        h = h + self.mlp(self.norm_mlp(h))
+        return h.transpose(1, 2).unflatten(2, x.shape[2:])  # (B, H*W, C) -> (B, C, H, W)
+
+
+class Stage(nn.Module):
+    """A residual block that sees the time, and where wanted a transformer block that sees the condition."""
+
+    def __init__(self, in_channels: int, out_channels: int, embedding: int, token_width: int, heads: int):
+        super().__init__()
+        self.residual = ResidualBlock(in_channels, out_channels, embedding)
+        self.transformer = TransformerBlock(out_channels, token_width, heads) if heads else None
+
+    def forward(self, x: Tensor, embedding: Tensor, tokens: Tensor) -> Tensor:
+        x = self.residual(x, embedding)
+        return x if self.transformer is None else self.transformer(x, tokens)
+
+
+class UNet(nn.Module):
+    """Predicts an image-shaped quantity from x_t (B, channels, H, W), t (B,) and condition tokens (B, L, token_width).
+
+    `widths` gives the channels from the finest resolution on, each half the one before, so H and W must be divisible by
+    2^(len(widths) - 1); `heads` the attention heads at each, 0 for none; `depth` the stages at each on the way down
+    and on the way up. A stage on the way up adds what its twin on the way down made: at half the multiplications of a
+    concatenation. Source: Ho et al. 2020, appendix B; Rombach et al. 2022, sec. 3.3.
+    """
+
+    def __init__(
+        self,
+        channels: int = 4,
+        widths: tuple[int, ...] = (64, 128),
+        heads: tuple[int, ...] = (0, 4),
+        depth: int = 1,
+        token_width: int = 128,
+    ):
+        super().__init__()
+        if len(widths) != len(heads):
+            raise ValueError(f"widths {widths} and heads {heads} differ in length; want one entry for each resolution")
+        self.config = dict(
+            channels=channels, widths=tuple(widths), heads=tuple(heads), depth=depth, token_width=token_width
+        )
+        embedding = 2 * widths[-1]
+        self.embed_time = nn.Sequential(
+            nn.Linear(widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
+        )
+        self.enter = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.down, self.shrink, self.up, self.grow = (nn.ModuleList() for _ in range(4))
+        for i, (width, h) in enumerate(zip(widths, heads, strict=True)):
+            self.shrink.append(nn.Conv2d(widths[i - 1], width, 3, stride=2, padding=1) if i else nn.Identity())
+            self.down.append(nn.ModuleList(Stage(width, width, embedding, token_width, h) for _ in range(depth)))
+            self.up.append(nn.ModuleList(Stage(width, width, embedding, token_width, h) for _ in range(depth)))
+            expand = nn.Sequential(nn.Conv2d(width, 4 * widths[i - 1], 1), nn.PixelShuffle(2))
+            self.grow.append(expand if i else nn.Identity())
+        self.leave = nn.Sequential(
+            normalize(widths[0]), nn.SiLU(), zeroed(nn.Conv2d(widths[0], channels, 3, padding=1))
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
+        self._check(x, t, tokens)
+        embedding = self.embed_time(sinusoidal_embedding(t, self.config["widths"][0]))  # (B, embedding)
+        x = self.enter(x.contiguous(memory_format=torch.channels_last))
+        skips = []
+        for shrink, stages in zip(self.shrink, self.down, strict=True):
+            x = shrink(x)
+            for stage in stages:
+                x = stage(x, embedding, tokens)
+                skips.append(x)
+        for grow, stages in zip(reversed(self.grow), reversed(self.up), strict=True):
+            for stage in stages:
+                x = stage(x + skips.pop(), embedding, tokens)
+            x = grow(x)
+        return self.leave(x)
+
+    def _check(self, x: Tensor, t: Tensor, tokens: Tensor) -> None:
+        channels, multiple = self.config["channels"], 2 ** (len(self.config["widths"]) - 1)
+        if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % multiple or x.shape[3] % multiple:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; want (B, {channels}, H, W), H and W divisible by {multiple}"
+            )
+        if t.shape != x.shape[:1]:
+            raise ValueError(f"t has shape {tuple(t.shape)}; want ({x.shape[0]},), a timestep for each sample")
+        if tokens.ndim != 3 or tokens.shape[0] != x.shape[0] or tokens.shape[2] != self.config["token_width"]:
+            want = f"({x.shape[0]}, L, {self.config['token_width']})"
+            raise ValueError(f"tokens have shape {tuple(tokens.shape)}; want {want}")

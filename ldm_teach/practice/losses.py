@@ -1,0 +1,69 @@
+"""What each training minimizes: a loss is a function (model, batch, generator) -> scalar."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.theory.parameterization import v_from_eps
+from ldm_teach.theory.schedule import NoiseSchedule
+
+
+def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+    """Cross-entropy -log p(y|x) in nats, averaged over the batch (x (B, C, H, W), y (B,))."""
+    x, y = batch
+    return F.cross_entropy(model(x), y, label_smoothing=0.05)
+
+
+def perceptual_distance(network: ImageClassifier, x: Tensor, y: Tensor) -> Tensor:
+    """How differently a classifier sees two batches of images (B, C, H, W): scalar, 0 where they are equal.
+
+    At each layer the activations are scaled to unit length over the channels; the squared distances are averaged over
+    the image and summed over the layers. Source: Zhang et al. 2018 (LPIPS), eq. 1 with all weights one, on the features
+    of a network of the same domain.
+    """
+    distance = torch.zeros((), device=x.device)
+    for a, b in zip(network.features(x), network.features(y), strict=True):
+        a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)  # (B, C_l, H_l, W_l), unit length over C_l
+        distance = distance + (a - b).square().sum(dim=1).mean()
+    return distance
+
+
+def autoencoder_loss(network: ImageClassifier | None, *, kl_weight: float, perceptual_weight: float):
+    """The KL-regularized reconstruction loss of an autoencoder (Rombach et al. 2022, appendix G, without the critic).
+
+    Mean squared error a pixel + perceptual_weight * perceptual_distance + kl_weight * KL in nats an element of the
+    latent. `network` = None leaves the perceptual term out. Returns a loss on batches (x (B, C, H, W), ...).
+    """
+
+    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+        x = batch[0]
+        reconstruction, posterior = model(x, generator)
+        total = F.mse_loss(reconstruction, x) + kl_weight * posterior.kl().mean()
+        if network is not None and perceptual_weight:
+            total = total + perceptual_weight * perceptual_distance(network, reconstruction, x)
+        return total
+
+    return loss
+
+
+def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
+    """|v_theta(z_t, t, y) - v|^2, averaged, at a random timestep, the condition dropped with probability `drop`.
+
+    Returns a loss on batches (mean (B, c, h, w), std (B, c, h, w), condition): the moments of the posterior q(z|x) of
+    standardized latents, from which z_0 is drawn afresh each time. Source: Ho et al. 2020, eq. 14, for v as in Salimans
+    & Ho 2022, sec. 4; dropping, Ho & Salimans 2022, algorithm 1.
+    """
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+        mean, std, condition = batch
+        batch_size, device = len(mean), mean.device
+        eps = torch.randn(mean.shape, generator=generator, device=device)
+        z0 = mean + std * torch.randn(mean.shape, generator=generator, device=device)
+        t = torch.randint(schedule.num_steps, (batch_size,), generator=generator, device=device)
+        dropped = torch.rand(batch_size, generator=generator, device=device) < drop
+        z_t = schedule.add_noise(z0, t, eps)
+        v = v_from_eps(z_t, eps, schedule.at(t, z_t))
+        return F.mse_loss(model(z_t, t, condition, dropped), v)
+
+    return loss

@@ -1,0 +1,46 @@
+"""What the figures of the course are made with: each is shown beside the same figure for real data."""
+
+import torch
+from torch import Tensor
+
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.theory import checks
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """|mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) between the Gaussians fitted to two sets of features.
+
+    a: (N, F).  b: (M, F).  In the units of the features, squared.
+    The trace of the root is the sum of the roots of the eigenvalues of C_a C_b, which are real and not negative.
+    Source: Dowson & Landau 1982; Heusel et al. 2017, eq. 6.
+    """
+    for name, features in (("a", a), ("b", b)):
+        if checks.floating(name, features).ndim != 2 or len(features) < 2 or features.shape[1] != a.shape[1]:
+            raise ValueError(f"{name} has shape {tuple(features.shape)}; want (N, F) with N > 1 and one F for both")
+    a, b = a.double(), b.double()
+    cov_a, cov_b = a.T.cov(), b.T.cov()
+    root = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0).sqrt().sum()
+    return float((a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * root)
+
+
+@torch.inference_mode()
+def judge_images(judge: ImageClassifier, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
+    """What the judge sees in images x (N, C, H, W): features (N, F) and the most probable class (N,)."""
+    features = torch.cat([judge.embed(chunk) for chunk in x.split(batch_size)])
+    return features, judge.head(features).argmax(dim=1)
+
+
+def accuracy(predicted: Tensor, wanted: Tensor) -> tuple[float, float]:
+    """The fraction of equal labels and its standard error, sqrt(p (1 - p) / N). predicted, wanted: (N,)."""
+    if predicted.shape != wanted.shape or predicted.ndim != 1:
+        raise ValueError(
+            f"predicted and wanted have shapes {tuple(predicted.shape)}, {tuple(wanted.shape)}; want (N,) twice"
+        )
+    p = float((predicted == wanted).double().mean())
+    return p, (p * (1 - p) / len(wanted)) ** 0.5
+
+
+def peak_signal_to_noise(x: Tensor, y: Tensor) -> float:
+    """PSNR in decibels of images in [-1, 1], from the mean squared error over all of them: 10 log10(4 / MSE)."""
+    checks.same_shape(x=x, y=y)
+    return float(10 * torch.log10(4 / (x - y).square().mean()))

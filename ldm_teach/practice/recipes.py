@@ -1,0 +1,103 @@
+"""The trainings of the course, each one command: what is trained, on what, for how long.
+
+A recipe is a function (quick) -> Training. `quick` is about a minute on two cores; the full run made the checkpoint
+that the repository ships.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.conditioning import ClassEncoder
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.unet import UNet
+from ldm_teach.practice.data import Batches, fashion_mnist
+from ldm_teach.practice.losses import autoencoder_loss, classification_loss, diffusion_loss
+from ldm_teach.practice.training import Loss, Step, cosine_decay, fit
+from ldm_teach.theory.schedule import NoiseSchedule
+
+
+@dataclass
+class Training:
+    """A model with its loss, its batches and the settings of `fit`; `average` is what is saved and used."""
+
+    model: nn.Module
+    loss: Loss
+    batches: Batches
+    settings: dict[str, Any]
+    average: nn.Module = field(init=False)
+
+    def __post_init__(self):
+        self.average = copy.deepcopy(self.model).eval()
+
+    @property
+    def num_steps(self) -> int:
+        return self.settings["num_steps"]
+
+    def fit(self, **overrides) -> Iterator[Step]:
+        """Run the training; keyword arguments replace the recipe's settings of `practice.training.fit`."""
+        return fit(self.model, self.loss, self.batches, average=self.average, **self.settings | overrides)
+
+
+def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """The module that `build` makes with torch's default generator at `seed`, which is then put back as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def fashion_judge(quick: bool = False) -> Training:
+    """The classifier that the metrics judge with. It only ever sees real images."""
+    model = seeded(lambda: ImageClassifier(widths=(32, 64, 128)), seed=1)
+    batches = Batches(*fashion_mnist(), batch_size=128, seed=1)
+    settings = dict(
+        num_steps=200 if quick else 1_900, learning_rate=4e-3, weight_decay=0.05, decay=cosine_decay, seed=1
+    )
+    return Training(model, classification_loss, batches, settings)
+
+
+def fashion_perceptual(quick: bool = False) -> Training:
+    """The smaller classifier whose features the perceptual loss compares; another network than the judge."""
+    model = seeded(lambda: ImageClassifier(widths=(16, 32, 64)), seed=2)
+    batches = Batches(*fashion_mnist(), batch_size=128, seed=2)
+    settings = dict(
+        num_steps=400 if quick else 1_400, learning_rate=4e-3, weight_decay=0.05, decay=cosine_decay, seed=2
+    )
+    return Training(model, classification_loss, batches, settings)
+
+
+def fashion_autoencoder(quick: bool = False) -> Training:
+    """The KL autoencoder with f = 4 whose 8x8x4 latents the latent models diffuse."""
+    model = seeded(lambda: KLAutoencoder(downsampling=4), seed=3)
+    eyes = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
+    loss = autoencoder_loss(eyes, kl_weight=3e-4, perceptual_weight=4e-2)
+    settings = dict(num_steps=200 if quick else 10_000, learning_rate=2e-3, decay=cosine_decay, seed=3)
+    return Training(model, loss, Batches(*fashion_mnist(), batch_size=32, seed=3), settings)
+
+
+@torch.inference_mode()
+def posterior_moments(autoencoder: KLAutoencoder, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once."""
+    posteriors = [autoencoder.encode(chunk) for chunk in x.split(batch_size)]
+    return torch.cat([p.mean for p in posteriors]).clone(), torch.cat([p.std for p in posteriors]).clone()
+
+
+def fashion_class(quick: bool = False, autoencoder: KLAutoencoder | None = None) -> Training:
+    """The class-conditional latent diffusion model on the latents of an autoencoder, by default the shipped one."""
+    autoencoder = autoencoder or KLAutoencoder.load("fashion-autoencoder")
+    x, y = fashion_mnist()
+    if quick:
+        x, y = x[:10_000], y[:10_000]
+    mean, std = posterior_moments(autoencoder, x)
+    build = lambda: LatentDiffusion(autoencoder, UNet(), ClassEncoder(), NoiseSchedule.cosine())  # noqa: E731
+    model = seeded(build, seed=4)
+    model.measure_latents(mean, std)
+    batches = Batches(model.standardize(mean), std / model.latent_std, y, batch_size=128, seed=4)
+    settings = dict(num_steps=150 if quick else 10_000, learning_rate=1.5e-3, seed=4)
+    return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)

@@ -1,0 +1,97 @@
+"""A Gaussian mixture: a distribution whose diffusion, score and posterior are all known in closed form."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ldm_teach.theory import checks
+from ldm_teach.theory.parameterization import eps_from_score
+from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
+
+
+class GaussianMixture:
+    """p(x) = sum_k weights_k N(x; means_k, covariances_k) on R^d.
+
+    weights: (K,) positive, of sum 1.  means: (K, d).  covariances: (K, d, d), symmetric and positive definite.
+    Its methods take x (B, d) and return x's dtype. Raises ValueError for other shapes and values.
+    """
+
+    def __init__(self, weights: Tensor, means: Tensor, covariances: Tensor):
+        for name, tensor in (("weights", weights), ("means", means), ("covariances", covariances)):
+            checks.floating(name, tensor)
+        k, d = means.shape if means.ndim == 2 else (None, None)
+        if k is None or weights.shape != (k,) or covariances.shape != (k, d, d):
+            shapes = f"{tuple(weights.shape)}, {tuple(means.shape)} and {tuple(covariances.shape)}"
+            raise ValueError(f"weights, means and covariances have shapes {shapes}; want (K,), (K, d) and (K, d, d)")
+        if not (weights > 0).all() or abs(float(weights.sum()) - 1) > 1e-5:
+            raise ValueError(f"weights are {weights.tolist()}; want positive numbers of sum 1")
+        if not torch.allclose(covariances, covariances.mT):
+            raise ValueError("covariances are not symmetric; want symmetric positive definite matrices")
+        # In the eigenbasis of a component, diffusion only rescales the variances: C = Q diag(lam) Q^T.
+        variances, axes = torch.linalg.eigh(covariances)  # (K, d), (K, d, d)
+        if not (variances > 0).all():
+            raise ValueError(f"covariances have eigenvalues {variances.tolist()}; want positive definite matrices")
+        self.weights, self.means, self.covariances = weights, means, covariances
+        self.variances, self.axes = variances, axes
+
+    def _components(self, x: Tensor, alpha_bar: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+        """log weights_k N_k(x), (B, K), and grad_x log N_k(x), (B, K, d), of the mixture diffused to alpha_bar.
+
+        Component k diffused: mean sqrt(alpha_bar) means_k, covariance alpha_bar C_k + (1 - alpha_bar) I.
+        alpha_bar: a number, or (B, 1) for a step of its own for each row.
+        """
+        if checks.floating("x", x).ndim != 2 or x.shape[1] != self.means.shape[1]:
+            raise ValueError(f"x has shape {tuple(x.shape)}; want (B, {self.means.shape[1]})")
+        weights, means, lam, axes = (m.to(x) for m in (self.weights, self.means, self.variances, self.axes))
+        if isinstance(alpha_bar, Tensor):
+            alpha_bar = alpha_bar.to(x)[..., None]  # (B, 1, 1)
+        lam = alpha_bar * lam + (1 - alpha_bar)  # (B or 1, K, d)
+        offset = torch.einsum("kij,bki->bkj", axes, x[:, None] - alpha_bar**0.5 * means)  # (B, K, d) in eigenbases
+        log_normal = -0.5 * (offset.square() / lam + lam.log() + math.log(2 * math.pi)).sum(-1)
+        pull = -torch.einsum("kij,bkj->bki", axes, offset / lam)
+        return weights.log() + log_normal, pull
+
+    def _score(self, x: Tensor, alpha_bar: Tensor | float = 1.0) -> Tensor:
+        log_terms, pull = self._components(x, alpha_bar)
+        return torch.einsum("bk,bkd->bd", log_terms.softmax(dim=1), pull)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x), in nats: (B, d) -> (B,)."""
+        return self._components(x)[0].logsumexp(dim=1)
+
+    def score(self, x: Tensor) -> Tensor:
+        """grad log p(x) = sum_k p(k|x) grad log N_k(x): (B, d) -> (B, d)."""
+        return self._score(x)
+
+    def log_posterior(self, x: Tensor) -> Tensor:
+        """log p(k|x) by Bayes' rule: (B, d) -> (B, K)."""
+        return self._components(x)[0].log_softmax(dim=1)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n independent samples, (n, d), in the dtype of the means."""
+        checks.count("n", n)
+        k = torch.multinomial(self.weights, n, replacement=True, generator=generator)  # (n,)
+        z = torch.randn(n, self.means.shape[1], dtype=self.means.dtype, generator=generator)
+        return self.means[k] + torch.einsum("nij,nj->ni", self.axes[k], self.variances[k].sqrt() * z)
+
+    def component(self, k: int) -> "GaussianMixture":
+        """p(x|k), the k-th Gaussian alone."""
+        if not 0 <= k < len(self.weights):
+            raise ValueError(f"k is {k}; want a component from 0 to {len(self.weights) - 1}")
+        return GaussianMixture(torch.ones_like(self.weights[:1]), self.means[k : k + 1], self.covariances[k : k + 1])
+
+    def diffuse(self, alpha_bar: float) -> "GaussianMixture":
+        """q(x_t) for x_0 from here: a mixture again, for sums of Gaussians are Gaussian (Ho et al. 2020, eq. 4)."""
+        checks.between("alpha_bar", alpha_bar, 0, 1)
+        noise = (1 - alpha_bar) * torch.eye(self.means.shape[1]).to(self.means)
+        return GaussianMixture(self.weights, alpha_bar**0.5 * self.means, alpha_bar * self.covariances + noise)
+
+    def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
+        """The exact arrow eps(x_t, t) = E[eps|x_t] = -sqrt(1 - alpha_bar_t) grad log q(x_t)."""
+
+        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+            alpha_bar = schedule.at(t, x_t)  # (B, 1)
+            return eps_from_score(self._score(x_t, alpha_bar), alpha_bar)
+
+        return denoise

@@ -1,0 +1,89 @@
+"""Score, eps, x0 and v: four names for one prediction, and the way from each to the others.
+
+All hold for x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps. Tensors are (B, *D); alpha_bar is a number or a tensor
+that broadcasts against them, inside (0, 1). The functions raise ValueError where shapes differ or a tensor is not
+floating-point.
+"""
+
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from ldm_teach.theory import checks
+
+
+def amplitudes(alpha_bar: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
+    """sqrt(alpha_bar) and sqrt(1 - alpha_bar), the amplitudes of signal and noise, in x's dtype on x's device.
+
+    The roots are taken in alpha_bar's own precision: in half precision 1 - alpha_bar would be 0 at the first steps.
+    """
+    if isinstance(alpha_bar, Real):
+        checks.between("alpha_bar", alpha_bar, 0, 1)
+    else:
+        checks.floating("alpha_bar", alpha_bar)
+    signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    return (
+        torch.as_tensor(signal, dtype=x.dtype, device=x.device),
+        torch.as_tensor(noise, dtype=x.dtype, device=x.device),
+    )
+
+
+def score_from_eps(eps: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """Score of q(x_t) from the predicted noise: grad log q(x_t) = -E[eps|x_t] / sqrt(1 - alpha_bar).
+
+    Source: Tweedie's formula; Ho et al. 2020, sec. 3.2; Song & Ermon 2019, eq. 2.
+    """
+    _, noise = amplitudes(alpha_bar, checks.floating("eps", eps))
+    return -eps / noise
+
+
+def eps_from_score(score: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """The noise that a score stands for: eps = -sqrt(1 - alpha_bar) score. The inverse of `score_from_eps`."""
+    _, noise = amplitudes(alpha_bar, checks.floating("score", score))
+    return -noise * score
+
+
+def x0_from_eps(x_t: Tensor, eps: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """x0 = (x_t - sqrt(1 - alpha_bar) eps) / sqrt(alpha_bar). Source: Ho et al. 2020, eq. 15."""
+    checks.same_shape(x_t=x_t, eps=eps)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return (x_t - noise * eps) / signal
+
+
+def eps_from_x0(x_t: Tensor, x0: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """eps = (x_t - sqrt(alpha_bar) x0) / sqrt(1 - alpha_bar). The inverse of `x0_from_eps`."""
+    checks.same_shape(x_t=x_t, x0=x0)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return (x_t - signal * x0) / noise
+
+
+def v_from_eps(x_t: Tensor, eps: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 = (eps - sqrt(1 - alpha_bar) x_t) / sqrt(alpha_bar).
+
+    Source: Salimans & Ho 2022, sec. 4 and appendix D.
+    """
+    checks.same_shape(x_t=x_t, eps=eps)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return (eps - noise * x_t) / signal
+
+
+def eps_from_v(x_t: Tensor, v: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """eps = sqrt(alpha_bar) v + sqrt(1 - alpha_bar) x_t. Source: Salimans & Ho 2022, appendix D."""
+    checks.same_shape(x_t=x_t, v=v)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return signal * v + noise * x_t
+
+
+def v_from_x0(x_t: Tensor, x0: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """v = (sqrt(alpha_bar) x_t - x0) / sqrt(1 - alpha_bar). Source: Salimans & Ho 2022, appendix D, solved for v."""
+    checks.same_shape(x_t=x_t, x0=x0)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return (signal * x_t - x0) / noise
+
+
+def x0_from_v(x_t: Tensor, v: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """x0 = sqrt(alpha_bar) x_t - sqrt(1 - alpha_bar) v. Source: Salimans & Ho 2022, appendix D."""
+    checks.same_shape(x_t=x_t, v=v)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return signal * x_t - noise * v

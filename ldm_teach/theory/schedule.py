@@ -1,0 +1,103 @@
+"""The forward process: how much of the data and how much noise there is at each step."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ldm_teach.theory import checks
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, *D), t (B,)) -> eps_hat (B, *D)
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """A variance-preserving forward process q(x_t|x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I), t = 0..T-1.
+
+    alpha_bar: (T,) float64 on the CPU, strictly decreasing inside (0, 1); t = 0 is the least noisy step.
+    Raises ValueError for anything else. Source: Ho et al. 2020, eq. 4.
+    """
+
+    alpha_bar: Tensor
+
+    def __post_init__(self):
+        alpha_bar = checks.floating("alpha_bar", self.alpha_bar)
+        if alpha_bar.dtype != torch.float64 or alpha_bar.ndim != 1 or alpha_bar.device.type != "cpu":
+            raise ValueError(f"alpha_bar is {checks.describe(alpha_bar)}; want float64 of shape (T,) on the CPU")
+        values = alpha_bar.tolist()
+        if not all(a > b for a, b in itertools.pairwise([1.0, *values, 0.0])):
+            raise ValueError("alpha_bar is not strictly decreasing inside (0, 1); an eps arrow needs signal and noise")
+        object.__setattr__(self, "_values", values)
+
+    @classmethod
+    def from_betas(cls, betas: Tensor) -> "NoiseSchedule":
+        """alpha_bar_t = prod_{s <= t} (1 - beta_s) for betas (T,). Source: Ho et al. 2020, eq. 4."""
+        return cls((1 - betas.double()).cumprod(0))
+
+    @classmethod
+    def linear(cls, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> "NoiseSchedule":
+        """beta rises linearly from beta_start to beta_end. Source: Ho et al. 2020, sec. 4."""
+        checks.count("num_steps", num_steps)
+        return cls.from_betas(torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64))
+
+    @classmethod
+    def scaled_linear(
+        cls, num_steps: int = 1000, beta_start: float = 8.5e-4, beta_end: float = 1.2e-2
+    ) -> "NoiseSchedule":
+        """sqrt(beta) rises linearly. Source: the configuration of Stable Diffusion v1 (Rombach et al. 2022)."""
+        checks.count("num_steps", num_steps)
+        return cls.from_betas(torch.linspace(beta_start**0.5, beta_end**0.5, num_steps, dtype=torch.float64) ** 2)
+
+    @classmethod
+    def cosine(cls, num_steps: int = 1000) -> "NoiseSchedule":
+        """alpha_bar falls as cos^2, each beta at most 0.999. Source: Nichol & Dhariwal 2021, eq. 17."""
+        checks.count("num_steps", num_steps)
+        edges = torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
+        f = torch.cos((edges + 0.008) / 1.008 * math.pi / 2) ** 2
+        return cls.from_betas((1 - f[1:] / f[:-1]).clamp(max=0.999))
+
+    @property
+    def num_steps(self) -> int:
+        """T, the number of steps of the forward process."""
+        return len(self._values)
+
+    def at(self, t: Tensor, x: Tensor) -> Tensor:
+        """alpha_bar_t, shaped to broadcast against x: t (B,) int64 and x (B, *D) -> (B, 1, ..., 1) on x's device.
+
+        It stays in float64, where the device has it, so that 1 - alpha_bar is exact; the conversions cast to x's dtype.
+        """
+        checks.timesteps(t, x)
+        dtype = torch.float32 if x.device.type == "mps" else torch.float64
+        return self.alpha_bar.to(dtype).to(x.device)[t.to(x.device)].reshape(-1, *(1,) * (x.ndim - 1))
+
+    def add_noise(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """A sample of q(x_t|x_0): sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps.
+
+        x0, eps: (B, *D).  t: (B,) int64.  Returns (B, *D).  Source: Ho et al. 2020, eq. 4.
+        """
+        checks.same_shape(x0=x0, eps=eps)
+        alpha_bar = self.at(t, x0)
+        return alpha_bar.sqrt().to(x0.dtype) * x0 + (1 - alpha_bar).sqrt().to(x0.dtype) * eps
+
+    def timesteps(self, n: int) -> Tensor:
+        """n of the T timesteps, decreasing, "trailing": round(T - i T/n) - 1 for i = 0..n-1. Returns (n,) int64.
+
+        Source: Lin et al. 2024, table 2. Raises ValueError unless 1 <= n <= T.
+        """
+        return torch.tensor(self._trailing(n))
+
+    def _trailing(self, n: int) -> list[int]:
+        checks.count("n", n, self.num_steps)
+        return [round(self.num_steps - i * self.num_steps / n) - 1 for i in range(n)]
+
+    def walk(self, n: int) -> list[tuple[int, float, float]]:
+        """The n steps of a sampler, as numbers: (t, alpha_bar_t, alpha_bar of the next, less noisy, one).
+
+        The last step goes to alpha_bar = 1, clean data. Numbers, not tensors: a sampler never waits for a device.
+        """
+        steps = self._trailing(n)
+        alpha_bars = [self._values[t] for t in steps] + [1.0]
+        return list(zip(steps, alpha_bars, alpha_bars[1:], strict=False))

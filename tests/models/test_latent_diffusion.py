@@ -1,0 +1,223 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from ldm_teach.models import checkpoint
+from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.conditioning import ClassEncoder
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.unet import UNet
+from ldm_teach.theory.guidance import classifier_free_guidance
+from ldm_teach.theory.samplers import ddim, ddpm
+from ldm_teach.theory.schedule import NoiseSchedule
+from tests.conftest import make_tiny_model
+
+LABELS = torch.tensor([0, 1, 2, 1])
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def points(model: LatentDiffusion):
+    return torch.randn(4, *model.autoencoder.latent_shape, generator=seeded(1)), torch.tensor([5, 300, 700, 999])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("w", [-1.0, 0.0, 0.7, 3.0])
+def test_one_call_on_both_branches_is_guidance_of_two_denoisers(tiny_model, w):
+    z_t, t = points(tiny_model)
+    conditional, unconditional = tiny_model.denoiser(LABELS, w=0.0), tiny_model.denoiser(None)
+    want = classifier_free_guidance(conditional, unconditional, w)(z_t, t)
+    torch.testing.assert_close(tiny_model.denoiser(LABELS, w=w)(z_t, t), want, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_weight_for_each_sample(tiny_model):
+    z_t, t = points(tiny_model)
+    w = torch.tensor([-1.0, 0.0, 1.0, 4.0])
+    together = tiny_model.denoiser(LABELS, w=w)(z_t, t)
+    for i in range(4):
+        alone = tiny_model.denoiser(LABELS[i : i + 1], w=float(w[i]))(z_t[i : i + 1], t[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_guided_denoiser_calls_the_network_once(tiny_model):
+    batches = []
+    tiny_model.unet.register_forward_pre_hook(lambda module, arguments: batches.append(len(arguments[0])))
+    z_t, t = points(tiny_model)
+    for w in (2.0, 0.0):
+        tiny_model.denoiser(LABELS, w=w)(z_t, t)
+    assert batches == [8, 4]
+
+
+def test_dropping_the_condition_is_the_null_condition(tiny_model):
+    z_t, t = points(tiny_model)
+    dropped = tiny_model(z_t, t, LABELS, torch.ones(4, dtype=torch.bool))
+    torch.testing.assert_close(dropped, tiny_model.unet(z_t, t, tiny_model.encoder.null.expand(4, -1, -1)))
+    kept = tiny_model(z_t, t, LABELS, torch.zeros(4, dtype=torch.bool))
+    torch.testing.assert_close(kept, tiny_model(z_t, t, LABELS))
+    assert not torch.allclose(dropped, kept)
+
+
+def test_sample_is_reproducible_and_within_range(tiny_model):
+    x = tiny_model.sample(LABELS, w=1.0, num_steps=4, generator=seeded())
+    assert x.shape == (4, 1, 12, 12) and x.dtype == torch.float32 and not x.requires_grad
+    assert x.min() >= -1 and x.max() <= 1
+    assert torch.equal(x, tiny_model.sample(LABELS, w=1.0, num_steps=4, generator=seeded()))
+    assert not torch.equal(x, tiny_model.sample(LABELS, w=1.0, num_steps=4, generator=seeded(1)))
+    assert tiny_model.sample(None, batch_size=2, num_steps=2).shape == (2, 1, 12, 12)
+    assert tiny_model.sample([0, 1], num_steps=2, sampler=ddpm).shape == (2, 1, 12, 12)
+
+
+def test_encode_and_decode_undo_the_standardization(tiny_model):
+    x = torch.rand(2, 1, 12, 12, generator=seeded()) * 2 - 1
+    with torch.no_grad():
+        z = tiny_model.autoencoder.encode(x).mean
+        torch.testing.assert_close(tiny_model.encode(x) * 1.5 + 0.1, z, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            tiny_model.decode(tiny_model.encode(x)), tiny_model.autoencoder.decode(z).clamp(-1, 1)
+        )
+
+
+def test_measured_latents_have_mean_zero_and_variance_one(tiny_model):
+    mean = torch.randn(500, 2, 4, 4, generator=seeded()) * torch.tensor([2.0, 0.5])[:, None, None] + 3
+    std = 0.1 + torch.rand(500, 2, 4, 4, generator=seeded(1))
+    tiny_model.measure_latents(mean, std)
+    z = tiny_model.standardize(mean + std * torch.randn(mean.shape, generator=seeded(2)))
+    n = 500 * 16  # numbers for each channel: mean and variance within 4 standard errors
+    assert (z.mean((0, 2, 3)).abs() < 4 / n**0.5).all()
+    assert ((z.var((0, 2, 3)) - 1).abs() < 4 * (2 / n) ** 0.5).all()
+
+
+def test_save_and_load_keep_the_samples(tiny_model, tmp_path):
+    tiny_model.save(tmp_path)
+    loaded = LatentDiffusion.load(tmp_path)
+    assert torch.equal(loaded.schedule.alpha_bar, tiny_model.schedule.alpha_bar)
+    ours, theirs = (m.sample(LABELS, num_steps=3, generator=seeded()) for m in (tiny_model, loaded))
+    assert (ours - theirs).abs().mean() < 0.02  # half precision on disk
+
+
+def rewrite_header(directory, **changes):
+    path = directory / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_loading_says_what_is_wrong(tiny_model, tmp_path):
+    tiny_model.save(tmp_path)
+    with pytest.raises(ValueError, match="has kind 'LatentDiffusion'; this loader wants 'KLAutoencoder'"):
+        KLAutoencoder.load(tmp_path)
+    rewrite_header(tmp_path, version=99)
+    with pytest.raises(ValueError, match="has version 99; this loader wants 1"):
+        LatentDiffusion.load(tmp_path)
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(ValueError, match="is not the header of an ldm_teach checkpoint"):
+        LatentDiffusion.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no checkpoint 'nowhere'.*train it with"):
+        LatentDiffusion.load("nowhere")
+
+
+def test_loading_refuses_damaged_missing_and_misshapen_weights(tiny_model, tmp_path):
+    tiny_model.save(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    tensors = load_file(weights)
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged: its SHA-256 is not the one in model.json"):
+        LatentDiffusion.load(tmp_path)
+    save_file(tensors | {"latent_mean": torch.zeros(7)}, weights)
+    rewrite_header(tmp_path, sha256=checkpoint.sha256(weights))
+    with pytest.raises(ValueError, match=r"latent_mean has shape \(7,\), the model wants \(2, 1, 1\)"):
+        LatentDiffusion.load(tmp_path)
+    del tensors["latent_std"]
+    save_file(tensors | {"extra": torch.zeros(1)}, weights)
+    rewrite_header(tmp_path, sha256=checkpoint.sha256(weights))
+    with pytest.raises(ValueError, match="latent_std is missing; extra is unknown"):
+        LatentDiffusion.load(tmp_path)
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match="named by .* are missing"):
+        LatentDiffusion.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda m: m.sample([0, 5]), r"condition holds labels \[0, 5\]; want classes from 0 to 2"),
+        (lambda m: m.sample(None), "batch_size is None; want an int of at least 1"),
+        (lambda m: m.sample([0], num_steps=0), "n is 0; want an int from 1 to 1000"),
+        (lambda m: m.sample([0, 1], w=torch.zeros(3)), r"w is a float32 tensor of shape \(3,\)"),
+        (lambda m: LatentDiffusion(m.autoencoder, UNet(channels=4), m.encoder, m.schedule), "unet has 4 channels"),
+        (
+            lambda m: LatentDiffusion(m.autoencoder, m.unet, ClassEncoder(token_width=16), m.schedule),
+            "tokens of width 8",
+        ),
+    ],
+)
+def test_bad_arguments(tiny_model, call, words):
+    with pytest.raises(ValueError, match=words):
+        call(tiny_model)
+
+
+def to_fake_gpu(model: torch.nn.Module) -> None:
+    """Put a fake CUDA tensor in the place of each parameter and buffer; the schedule's table stays on the CPU."""
+    for module in model.modules():
+        for name, p in module._parameters.items():
+            if p is not None:
+                module._parameters[name] = torch.nn.Parameter(torch.empty(p.shape, device="cuda"))
+        for name, buffer in module._buffers.items():
+            module._buffers[name] = torch.empty(buffer.shape, device="cuda")
+
+
+@pytest.mark.parametrize("w", [0.0, 1.5])
+def test_a_sampling_run_on_a_fake_gpu_mixes_no_devices_and_reads_nothing_back(tiny_model, w):
+    """FakeTensorMode makes CUDA tensors without a GPU: a CPU operand, .item() or a branch on a value is an error."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        to_fake_gpu(tiny_model)
+        labels = torch.zeros(4, dtype=torch.int64, device="cuda")
+        for sampler in (ddim, ddpm):
+            x = tiny_model.sample(labels, w=w, num_steps=3, sampler=sampler)
+            assert x.device.type == "cuda" and x.shape == (4, 1, 12, 12)
+
+
+def test_the_fake_gpu_notices_a_tensor_on_the_cpu(tiny_model):
+    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match="device"):
+        to_fake_gpu(tiny_model)
+        tiny_model._buffers["latent_std"] = torch.ones(2, 1, 1, device="cpu")
+        tiny_model.sample(torch.zeros(4, dtype=torch.int64, device="cuda"), num_steps=2)
+
+
+def test_the_schedule_follows_its_input():
+    """What the fake mode misses: a CPU table indexed on another device. `meta` stands for that device."""
+    x, t = torch.zeros(2, 3, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
+    assert NoiseSchedule.linear().at(t, x).device.type == "meta"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_samples_on_a_gpu_equal_those_on_the_cpu():
+    """The noise comes from a CPU generator, so only rounding differs."""
+    model = make_tiny_model()
+    cpu = model.sample(LABELS, num_steps=5, generator=seeded())
+    gpu = model.cuda().sample(LABELS, num_steps=5, generator=seeded())
+    assert (cpu - gpu.cpu()).abs().mean() < 1e-2
+
+
+def test_classifier_sees_features_and_logits(tmp_path):
+    classifier = ImageClassifier(widths=(4, 8, 16)).eval()
+    x = torch.randn(3, 1, 28, 28, generator=seeded())
+    assert [tuple(f.shape[1:]) for f in classifier.features(x)] == [
+        (4, 28, 28),
+        (8, 14, 14),
+        (8, 14, 14),
+        (16, 7, 7),
+        (16, 7, 7),
+    ]
+    assert classifier.embed(x).shape == (3, 16) and classifier(x).shape == (3, 10)
+    classifier.save(tmp_path)
+    torch.testing.assert_close(ImageClassifier.load(tmp_path)(x), classifier(x), rtol=0, atol=1e-2)

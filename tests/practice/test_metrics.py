@@ -1,0 +1,61 @@
+import math
+
+import pytest
+import scipy.linalg
+import torch
+
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.practice.metrics import accuracy, frechet_distance, judge_images, peak_signal_to_noise
+
+
+def normal(n: int, d: int, seed: int) -> torch.Tensor:
+    return torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_frechet_distance_equals_scipys_matrix_root():
+    a = normal(500, 6, 0) @ normal(6, 6, 1) + 1
+    b = normal(400, 6, 2) @ normal(6, 6, 3)
+    root = scipy.linalg.sqrtm((a.T.cov() @ b.T.cov()).numpy()).real
+    want = float((a.mean(0) - b.mean(0)).square().sum() + (a.T.cov() + b.T.cov()).trace()) - 2 * root.trace()
+    assert frechet_distance(a, b) == pytest.approx(want, rel=1e-9)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-9)
+
+
+def test_frechet_distance_of_known_gaussians():
+    """Samples with exactly the wanted moments: |mu|^2 + sum (s_i - t_i)^2 for diagonal covariances."""
+    x = normal(1000, 3, 0)
+    x = x - x.mean(0)
+    x = x @ torch.linalg.inv(torch.linalg.cholesky(x.T.cov())).T
+    s, t, shift = (torch.tensor(v, dtype=torch.float64) for v in ([1.0, 2.0, 0.5], [3.0, 1.0, 0.5], [1.0, 0.0, -2.0]))
+    assert frechet_distance(x * s, x * t + shift) == pytest.approx(5 + 4 + 1, rel=1e-9)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
+
+
+def test_accuracy_and_its_error():
+    assert accuracy(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 2, 3])) == (0.75, math.sqrt(0.75 * 0.25 / 4))
+
+
+def test_psnr():
+    x = torch.zeros(2, 1, 4, 4)
+    assert peak_signal_to_noise(x, x + 0.2) == pytest.approx(20, abs=1e-4)  # mean squared error 0.04 of a range of 2
+
+
+def test_judge_sees_the_same_in_one_batch_and_in_many():
+    judge, x = ImageClassifier(widths=(4, 8, 8)).eval(), torch.randn(10, 1, 28, 28)
+    features, predicted = judge_images(judge, x, batch_size=3)
+    torch.testing.assert_close(features, judge_images(judge, x)[0], rtol=1e-4, atol=1e-5)
+    assert torch.equal(predicted, judge(x).argmax(1))
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: frechet_distance(torch.zeros(1, 3), torch.zeros(4, 3)), r"a has shape \(1, 3\); want \(N, F\)"),
+        (lambda: frechet_distance(torch.zeros(4, 3), torch.zeros(4, 2)), r"b has shape \(4, 2\)"),
+        (lambda: accuracy(torch.zeros(3), torch.zeros(4)), r"have shapes \(3,\), \(4,\)"),
+        (lambda: peak_signal_to_noise(torch.zeros(3), torch.zeros(4)), "shapes differ"),
+    ],
+)
+def test_bad_arguments(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -1,0 +1,282 @@
+import copy
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ldm_teach.models import checkpoint
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.practice.data import Batches
+from ldm_teach.practice.losses import autoencoder_loss, classification_loss, diffusion_loss, perceptual_distance
+from ldm_teach.practice.training import choose_device, cosine_decay, fit, linear_decay, update_average
+from ldm_teach.theory.parameterization import v_from_eps
+from tests.conftest import make_tiny_model
+
+ROOT = Path(__file__).parents[2]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def latents(n: int = 64) -> tuple[torch.Tensor, ...]:
+    return torch.randn(n, 2, 4, 4, generator=seeded()), torch.full((n, 2, 4, 4), 0.1), torch.arange(n) % 3
+
+
+def training(**settings):
+    """A tiny latent diffusion training: (model, average, generator of steps)."""
+    model = make_tiny_model()
+    average = copy.deepcopy(model)
+    loss = diffusion_loss(model.schedule, drop=0.2)
+    batches = Batches(*latents(), batch_size=8)
+    return model, average, fit(model, loss, batches, average=average, device="cpu", **dict(num_steps=12) | settings)
+
+
+def weights(module: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_a_linear_regression_is_learned():
+    """|W x - y|^2 has a known minimum; the loop must find it."""
+    x = torch.randn(256, 3, generator=seeded())
+    want = torch.tensor([[1.0, -2.0, 0.5]])
+    model = nn.Linear(3, 1, bias=False)
+    loss = lambda model, batch, generator: F.mse_loss(model(batch[0]), batch[1])  # noqa: E731
+    steps = list(
+        fit(
+            model,
+            loss,
+            Batches(x, x @ want.T, batch_size=32),
+            num_steps=400,
+            learning_rate=0.05,
+            weight_decay=0,
+            device="cpu",
+        )
+    )
+    assert [step.step for step in steps] == list(range(1, 401)) and steps[-1].images_per_second > 0
+    torch.testing.assert_close(model.weight.detach(), want, rtol=0, atol=1e-2)
+
+
+def test_the_autoencoder_is_frozen_and_the_rest_learns():
+    model, average, steps = training()
+    before, frozen = weights(model.unet), weights(model.autoencoder)
+    list(steps)
+    assert torch.equal(weights(model.autoencoder), frozen)
+    assert not torch.equal(weights(model.unet), before)
+    assert not torch.equal(weights(average.unet), weights(model.unet)) and not torch.equal(
+        weights(average.unet), before
+    )
+
+
+def test_average_is_its_recursion():
+    model, average = nn.Linear(2, 2), nn.Linear(2, 2)
+    before = average.weight.detach().clone()
+    update_average(average, model, step=3, decay=0.999)  # (1 + 3) / (10 + 3) < 0.999
+    torch.testing.assert_close(average.weight.detach(), 4 / 13 * before + 9 / 13 * model.weight.detach())
+    before = average.weight.detach().clone()
+    update_average(average, model, step=10**6, decay=0.9)
+    torch.testing.assert_close(average.weight.detach(), 0.9 * before + 0.1 * model.weight.detach())
+
+
+def test_decays_go_from_one_to_zero():
+    for decay in (linear_decay, cosine_decay):
+        assert decay(0) == 1 and decay(0.5) == pytest.approx(0.5) and decay(1) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("stop", [5, 6])  # in the middle of an epoch of 8 batches
+def test_resume_gives_the_very_weights_of_an_uninterrupted_run(tmp_path, stop):
+    whole, whole_average, steps = training()
+    losses = [float(step.loss) for step in steps]
+    _, _, steps = training(directory=tmp_path, save_every=stop)
+    for step in steps:
+        if step.step == stop + 1:  # one step past the checkpoint is lost, as by a kill
+            steps.close()
+            break
+    resumed, resumed_average, steps = training(directory=tmp_path, resume=True)
+    assert [float(step.loss) for step in steps] == losses[stop:]
+    assert torch.equal(weights(resumed), weights(whole))
+    assert torch.equal(weights(resumed_average), weights(whole_average))
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+
+
+SCRIPT = """
+    import sys; sys.path.insert(0, {root!r})
+    from tests.practice.test_training import training, weights
+    model, average, steps = training(num_steps=400, save_every=10, directory={directory!r}, resume={resume})
+    for step in steps:
+        print(step.step, flush=True)
+    print("sum", weights(model).double().sum().item().hex(), weights(average).double().sum().item().hex())
+"""
+
+
+def start(directory, resume=False) -> subprocess.Popen:
+    code = textwrap.dedent(SCRIPT.format(root=str(ROOT), directory=str(directory), resume=resume))
+    env = dict(os.environ, OMP_NUM_THREADS="1")
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path, number):
+    """SIGKILL loses what came after the last checkpoint; SIGTERM and Ctrl-C save first. All end at the same bits."""
+    process = start(tmp_path / "killed")
+    for line in process.stdout:
+        if int(line) == 23:
+            process.send_signal(number)
+            break
+    process.communicate()
+    saved = checkpoint.header(tmp_path / "killed")["config"]["step"]
+    assert saved % 10 == 0 if number == signal.SIGKILL else saved >= 23
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 128 + 15}.get(number, process.returncode) != 0
+    endings = [
+        p.communicate()[0].splitlines()[-1]
+        for p in (start(tmp_path / "killed", resume=True), start(tmp_path / "whole"))
+    ]
+    assert endings[0].startswith("sum") and endings[0] == endings[1]
+
+
+def test_resume_refuses_another_model_and_an_empty_directory(tmp_path):
+    _, _, steps = training(directory=tmp_path / "a", num_steps=1)
+    list(steps)
+    model = nn.Linear(3, 3)
+    loss = lambda model, batch, generator: model(batch[0]).sum()  # noqa: E731
+    batches = Batches(torch.zeros(4, 3), batch_size=2)
+    with pytest.raises(ValueError, match="do not fit: weight is missing"):
+        list(fit(model, loss, batches, num_steps=2, device="cpu", directory=tmp_path / "a", resume=True))
+    with pytest.raises(FileNotFoundError, match="no checkpoint in"):
+        list(fit(model, loss, batches, num_steps=2, device="cpu", directory=tmp_path / "b", resume=True))
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (dict(num_steps=0), "num_steps, save_every and warmup_steps are 0, 1000 and 100; want at least 1, 1 and 0"),
+        (dict(resume=True), "resume is True but directory is None"),
+        (dict(device="tpu"), "device is 'tpu'; this machine has"),
+    ],
+)
+def test_bad_arguments(settings, words):
+    model = make_tiny_model()
+    loss, batches = diffusion_loss(model.schedule, drop=0.1), Batches(*latents(), batch_size=8)
+    with pytest.raises(ValueError, match=words):
+        list(fit(model, loss, batches, **dict(num_steps=1, device="cpu") | settings))
+
+
+def test_device_is_the_first_there_is():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device().type == (
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )
+
+
+def test_diffusion_loss_is_its_formula():
+    """At drop = 1 and with a model that answers 0 the loss is E |v|^2, recomputed here from the same draws."""
+    model = make_tiny_model()
+    mean, std, y = latents(512)
+    seen = {}
+
+    def silent(z_t, t, condition, dropped):
+        seen.update(z_t=z_t, t=t, dropped=dropped)
+        return torch.zeros_like(z_t)
+
+    value = diffusion_loss(model.schedule, drop=1.0)(silent, (mean, std, y), seeded(5))
+    generator = seeded(5)
+    eps, z0 = torch.randn(mean.shape, generator=generator), mean + std * torch.randn(mean.shape, generator=generator)
+    alpha_bar = model.schedule.at(seen["t"], z0)
+    z_t = alpha_bar.sqrt().float() * z0 + (1 - alpha_bar).sqrt().float() * eps
+    torch.testing.assert_close(seen["z_t"], z_t)
+    v = alpha_bar.sqrt().float() * eps - (1 - alpha_bar).sqrt().float() * z0
+    torch.testing.assert_close(value, v.square().mean(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(v_from_eps(z_t, eps, alpha_bar), v, rtol=1e-2, atol=2e-2)
+    assert seen["dropped"].all() and seen["t"].min() < 20 and seen["t"].max() > 980
+
+
+def test_the_condition_is_dropped_at_the_stated_rate():
+    model, n, p = make_tiny_model(), 20_000, 0.15
+    seen = []
+    silent = lambda z_t, t, condition, dropped: seen.append(dropped) or z_t  # noqa: E731
+    diffusion_loss(model.schedule, drop=p)(silent, latents(n), seeded())
+    assert abs(float(seen[0].double().mean()) - p) < 4 * (p * (1 - p) / n) ** 0.5
+
+
+def test_autoencoder_loss_adds_its_terms():
+    autoencoder, eyes = make_tiny_model().autoencoder, ImageClassifier(widths=(4, 4, 4))
+    x = torch.rand(4, 1, 12, 12, generator=seeded()) * 2 - 1
+    values = [
+        autoencoder_loss(eyes, kl_weight=k, perceptual_weight=p)(autoencoder, (x,), seeded(1))
+        for k, p in ((0, 0), (1, 0), (0, 1))
+    ]
+    reconstruction, posterior = autoencoder(x, seeded(1))
+    torch.testing.assert_close(values[0], (reconstruction - x).square().mean())
+    torch.testing.assert_close(values[1] - values[0], posterior.kl().mean(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        values[2] - values[0], perceptual_distance(eyes, reconstruction, x), rtol=1e-3, atol=1e-4
+    )
+    assert perceptual_distance(eyes, x, x) == 0 < perceptual_distance(eyes, x, -x)
+
+
+def meta_loss(model, batch, generator):
+    return diffusion_loss(model.schedule, drop=0.2)(model, batch, generator)
+
+
+def test_a_training_step_on_meta_reads_nothing_back():
+    """On the meta device .item() and most mixing with the CPU are errors: here in a whole step."""
+    model = make_tiny_model().train()
+    schedule, model.schedule = model.schedule, None
+    model, average = model.to("meta"), copy.deepcopy(model).to("meta")
+    model.schedule = schedule
+    batch = tuple(b[:8].to("meta") for b in latents())
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-3)
+    value = meta_loss(model, batch, None)
+    value.backward()
+    nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+    optimizer.step()
+    update_average(average, model, 0, 0.999)
+    assert value.device.type == "meta"
+    with pytest.raises(RuntimeError, match=r"cannot be called on meta tensors"):
+        value.item()
+
+
+def test_classification_loss_of_a_uniform_classifier_is_log_k():
+    uniform = lambda x: torch.zeros(len(x), 10)  # noqa: E731
+    batch = torch.zeros(4, 1, 28, 28), torch.arange(4)
+    assert float(classification_loss(uniform, batch, None)) == pytest.approx(2.302585, abs=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_training_step_with_mixed_precision_on_a_gpu():
+    model, average, steps = training(device="cuda", num_steps=5)
+    losses = [float(step.loss) for step in steps]
+    assert all(loss == loss for loss in losses) and next(model.unet.parameters()).is_cuda and weights(average).is_cuda
+
+
+def test_two_processes_train_one_model(tmp_path):
+    """Two gloo ranks: different batches, the same weights after each step."""
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import sys; sys.path.insert(0, {str(ROOT)!r})
+        from pathlib import Path
+        from tests.practice.test_training import training, weights
+        from accelerate import Accelerator
+        model, average, steps = training(num_steps=3)
+        losses = [float(step.loss) for step in steps]
+        rank = Accelerator(cpu=True).process_index
+        Path({str(tmp_path)!r}, f"rank{{rank}}").write_text(f"{{losses}} {{weights(model).sum().item()!r}}")
+        """)
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
+    env = dict(os.environ, OMP_NUM_THREADS="1", ACCELERATE_USE_CPU="true")
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    assert done.returncode == 0, done.stderr
+    ranks = [(tmp_path / f"rank{i}").read_text().rsplit(" ", 1) for i in range(2)]
+    assert ranks[0][0] != ranks[1][0] and ranks[0][1] == ranks[1][1]
