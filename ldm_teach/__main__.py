@@ -131,6 +131,9 @@ def main(arguments: list[str] | None = None) -> None:
         globals()[options.pop("command")](**options)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"ldm_teach: {error}")
+    except KeyboardInterrupt as interrupt:
+        print(f"ldm_teach: interrupted, {interrupt}", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

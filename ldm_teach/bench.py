@@ -32,7 +32,7 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
 
 
 def ratio(ours: Callable[[], object], bare: Callable[[], object], repeats: int = 7) -> str:
-    """The median of the times of `ours` over `bare`, run in turn so that a machine whose speed drifts does not tilt it."""
+    """The median of the times of `ours` over `bare`, run in turn: a drifting machine does not tilt it."""
     ours(), bare()
     ratios = []
     for _ in range(repeats):

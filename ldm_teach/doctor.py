@@ -1,11 +1,11 @@
 """python -m ldm_teach doctor: is this machine ready for the course, and what to do where it is not."""
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 from ldm_teach.models import checkpoint
@@ -40,10 +40,7 @@ def device() -> str:
 
 
 def memory() -> str:
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    for line in Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else ():
-        if line.startswith("MemAvailable:"):
-            available = int(line.split()[1]) / 2**20
+    available = psutil.virtual_memory().available / 2**30
     if available < NEEDED_GIB:
         raise RuntimeError(f"{available:.1f} GiB free, a notebook may need {NEEDED_GIB:g}: close other programs")
     return f"{available:.1f} GiB free"

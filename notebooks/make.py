@@ -31,8 +31,6 @@ def make(text: Path) -> Path:
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # its state is not kept
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     notebook.metadata.pop("widgets", None)
     path = HERE / f"{text.stem}.ipynb"
     nbformat.write(notebook, path)

@@ -15,9 +15,26 @@ PREVIEW_STEPS = 3
 PAUSE = 0.25  # seconds without a new value after which the slider counts as released
 
 
+def with_fallback(widget: ipywidgets.Widget, words: str, png: bytes, alt: str) -> tuple[dict, dict]:
+    """What a notebook shows of a widget, and for readers without widgets its present picture and a few words."""
+    data = widget._repr_mimebundle_() | {"text/plain": words}
+    return (data | {"image/png": png}, {"image/png": {"alt": alt}}) if png else (data, {})
+
+
+@dataclass
+class Screen:
+    """A picture that a later cell draws anew, again and again, while something runs: `screen.image.value = png`."""
+
+    alt: str
+    image: ipywidgets.Image = field(default_factory=lambda: ipywidgets.Image(format="png"))
+
+    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
+        return with_fallback(self.image, f"a screen for the next cell: {self.alt}", self.image.value, self.alt)
+
+
 @dataclass
 class Panel:
-    """A guidance panel: `box` is what a notebook shows; the sliders and the picture can be read and set by code.
+    """A guidance panel that a notebook shows as it is; its sliders and its picture can be read and set by code.
 
     Every change draws a preview at once; when no other has followed for `PAUSE` seconds, the slider counts as released
     and the same noise is denoised again at full quality, a drawing that the next change breaks off.
@@ -42,7 +59,6 @@ class Panel:
         self.steps = ipywidgets.IntSlider(20, min=2, max=50, description="steps", **slider)
         self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **slider)
         self.image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(width="720px"))
-        self.image.alt = "samples of the chosen class at the chosen guidance weight"
         self.caption = ipywidgets.Label()
         self.box = ipywidgets.VBox([self.weight, self.label, self.steps, self.seed, self.image, self.caption])
         self._lock, self._version, self._release = threading.Lock(), 0, None
@@ -61,6 +77,10 @@ class Panel:
                 if version is not None and version != self._version:
                     return None
             return png(self.model.decode(step.x), columns=self.count)
+
+    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
+        alt = "samples of the chosen class at the chosen guidance weight"
+        return with_fallback(self.box, "a panel of sliders, alive when the notebook runs", self.image.value, alt)
 
     def settle(self) -> None:
         """Wait until the picture is drawn at full quality: for tests, and for cells that set a slider."""

@@ -117,7 +117,8 @@ class KLAutoencoder(nn.Module):
             raise ValueError(f"x has shape {tuple(x.shape)}; want (B, {want[0]}, {want[1]}, {want[2]})")
         bottom, right = (-size % self._multiple for size in want[1:])
         x = F.pad(x, (0, right, 0, bottom), mode="replicate")
-        mean, log_std = self.encoder(x.contiguous(memory_format=torch.channels_last)).chunk(2, dim=1)
+        moments = self.encoder(x.contiguous(memory_format=torch.channels_last)).to(x.dtype)  # also under autocast
+        mean, log_std = moments.chunk(2, dim=1)
         return DiagonalGaussian(mean, log_std.clamp(-10, 5).exp())
 
     def decode(self, z: Tensor) -> Tensor:
@@ -126,7 +127,8 @@ class KLAutoencoder(nn.Module):
             c, h, w = self.latent_shape
             raise ValueError(f"z has shape {tuple(z.shape)}; want (B, {c}, {h}, {w})")
         height, width = self.config["image_size"]
-        return self.decoder(z.contiguous(memory_format=torch.channels_last))[..., :height, :width]
+        x = self.decoder(z.contiguous(memory_format=torch.channels_last)).to(z.dtype)
+        return x[..., :height, :width]
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, DiagonalGaussian]:
         """The reconstruction D(z) of x from a sample z of q(z|x), and q(z|x): what the loss needs in one call."""

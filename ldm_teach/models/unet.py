@@ -115,6 +115,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
         self._check(x, t, tokens)
+        dtype = x.dtype
         embedding = self.embed_time(sinusoidal_embedding(t, self.config["widths"][0]))  # (B, embedding)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         skips = []
@@ -127,7 +128,7 @@ class UNet(nn.Module):
             for stage in stages:
                 x = stage(x + skips.pop(), embedding, tokens)
             x = grow(x)
-        return self.leave(x)
+        return self.leave(x).to(dtype)  # full precision also under autocast
 
     def _check(self, x: Tensor, t: Tensor, tokens: Tensor) -> None:
         channels, multiple = self.config["channels"], 2 ** (len(self.config["widths"]) - 1)

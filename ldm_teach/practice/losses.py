@@ -41,7 +41,7 @@ def autoencoder_loss(network: ImageClassifier | None, *, kl_weight: float, perce
         reconstruction, posterior = model(x, generator)
         total = F.mse_loss(reconstruction, x) + kl_weight * posterior.kl().mean()
         if network is not None and perceptual_weight:
-            total = total + perceptual_weight * perceptual_distance(network, reconstruction, x)
+            total = total + perceptual_weight * perceptual_distance(network.to(x.device), reconstruction, x)
         return total
 
     return loss

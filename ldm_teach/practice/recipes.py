@@ -81,11 +81,11 @@ def fashion_autoencoder(quick: bool = False) -> Training:
     return Training(model, loss, Batches(*fashion_mnist(), batch_size=32, seed=3), settings)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def posterior_moments(autoencoder: KLAutoencoder, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once."""
     posteriors = [autoencoder.encode(chunk) for chunk in x.split(batch_size)]
-    return torch.cat([p.mean for p in posteriors]).clone(), torch.cat([p.std for p in posteriors]).clone()
+    return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
 
 
 def fashion_class(quick: bool = False, autoencoder: KLAutoencoder | None = None) -> Training:

@@ -57,6 +57,19 @@ def choose_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
+def make_accelerator(device: torch.device, mixed_precision: str | None = None):
+    """Accelerate's view of a device; by default bfloat16 on a CUDA card that has it, float16 on one that has not."""
+    from accelerate import Accelerator  # slow to import, and only trainings need it
+    from accelerate.state import AcceleratorState, PartialState
+
+    if mixed_precision is None:
+        bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        mixed_precision = "no" if device.type != "cuda" else "bf16" if bfloat16 else "fp16"
+    if AcceleratorState._shared_state and PartialState().num_processes == 1:
+        AcceleratorState._reset_state(reset_partial_state=True)  # a second training may want another device
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=mixed_precision)
+
+
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
     """average <- d * average + (1 - d) * model, with d = min(decay, (1 + step) / (10 + step)).
@@ -158,13 +171,7 @@ def fit(
         )
     if resume and directory is None:
         raise ValueError("resume is True but directory is None; want the directory of the checkpoint to go on from")
-    from accelerate import Accelerator  # slow to import, and only trainings need it
-
-    device = choose_device(device)
-    if mixed_precision is None:
-        bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        mixed_precision = "no" if device.type != "cuda" else "bf16" if bfloat16 else "fp16"
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed_precision)
+    accelerator = make_accelerator(choose_device(device), mixed_precision)
     rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
 
     model.train().to(device)

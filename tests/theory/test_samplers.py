@@ -83,7 +83,7 @@ def test_large_variance_equals_diffusers_before_its_last_step(mixture):
 def test_ddim_on_a_gaussian_is_its_closed_form(name, num_steps):
     """For x_0 ~ N(mu, s^2) each DDIM step is linear, and the whole run mu + (x_T - sqrt(a_T) mu) prod_t r_t.
 
-    With a for alpha_bar at t and b at the next timestep, r_t = (sqrt(a b) s^2 + sqrt((1 - a)(1 - b))) / (a s^2 + 1 - a).
+    With a for alpha_bar at t and b at the next step, r_t = (sqrt(a b) s^2 + sqrt((1 - a)(1 - b))) / (a s^2 + 1 - a).
     """
     schedule, mu, s = SCHEDULES[name][0], 1.5, 0.4
     gaussian = gaussian_on_the_line(mu, s)

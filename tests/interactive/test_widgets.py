@@ -1,0 +1,102 @@
+import io
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ldm_teach.interactive import widgets
+from ldm_teach.interactive.widgets import guidance_panel
+from tests.conftest import make_tiny_model
+
+CLASSES = ("zero", "one", "two")
+
+
+@pytest.fixture
+def panel():
+    panel = guidance_panel(make_tiny_model(), CLASSES, count=4)
+    yield panel
+    panel.settle()
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_first_picture_is_at_full_quality_and_says_so(panel):
+    assert panel.weight.description == "guidance"
+    assert pixels(panel.image.value).shape == (3 * 12, 3 * (4 * 12 + 3 * 2))
+    assert panel.caption.value == "zero, w = 1.0 (s = 2.0), 20 steps: full quality"
+
+
+def test_a_change_draws_a_preview_and_then_full_quality(panel):
+    panel.weight.value = 3.0
+    assert panel.caption.value == f"zero, w = 3.0 (s = 4.0), {widgets.PREVIEW_STEPS} steps: preview"
+    preview = panel.image.value
+    panel.settle()
+    assert panel.caption.value == "zero, w = 3.0 (s = 4.0), 20 steps: full quality"
+    assert panel.image.value != preview
+
+
+def test_the_picture_is_that_of_sample_with_the_same_settings(panel):
+    """Also: the noise depends on the seed alone, whatever was shown before."""
+    panel.label.value, panel.seed.value, panel.steps.value, panel.weight.value = "two", 7, 5, 2.5
+    panel.settle()
+    x = panel.model.sample(torch.full((4,), 2), w=2.5, num_steps=5, generator=torch.Generator().manual_seed(7))
+    shown = pixels(panel.image.value)[1::3, 1::3]  # the middle of each zoomed pixel
+    first = ((x[0, 0] + 1) * 127.5).round()
+    assert np.abs(shown[:12, :12] - first.numpy()).max() <= 1
+
+
+def test_every_control_changes_the_picture(panel):
+    for control, value in ((panel.weight, 5.0), (panel.label, "one"), (panel.steps, 7), (panel.seed, 3)):
+        before = panel.image.value
+        control.value = value
+        panel.settle()
+        assert panel.image.value != before, control.description
+
+
+def test_a_newer_change_breaks_off_a_drawing(panel):
+    assert panel.render(5, version=panel._version) is not None
+    assert panel.render(5, version=panel._version - 1) is None
+
+
+def test_while_dragging_only_the_last_value_is_drawn_in_full(panel):
+    drawn = []
+    render = panel.render
+    panel.render = lambda steps, version=None: drawn.append((steps, panel.weight.value)) or render(steps, version)
+    for w in (1.5, 2.0, 2.5, 3.0):
+        panel.weight.value = w
+    panel.settle()
+    assert drawn == [(widgets.PREVIEW_STEPS, w) for w in (1.5, 2.0, 2.5, 3.0)] + [(20, 3.0)]
+
+
+def test_changes_from_many_threads_end_at_the_last_one(panel):
+    def drag(values):
+        for w in values:
+            panel.weight.value = w
+            time.sleep(0.002)
+
+    threads = [threading.Thread(target=drag, args=([k + i / 10 for i in range(10)],)) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    panel.settle()
+    assert panel.caption.value.startswith(f"zero, w = {panel.weight.value:.1f} ")
+    assert panel.caption.value.endswith("full quality")
+    assert panel.image.value == panel.render(20)
+
+
+def test_it_leaves_the_default_generator_alone(panel):
+    before = torch.get_rng_state()
+    panel.seed.value = 5
+    panel.settle()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_classes_must_fit_the_model():
+    with pytest.raises(ValueError, match="classes has 2 names; the model wants 3"):
+        guidance_panel(make_tiny_model(), CLASSES[:2])

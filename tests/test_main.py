@@ -1,0 +1,91 @@
+"""The command line, in this process, on the shipped model and on a tiny training."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ldm_teach import __main__ as cli
+from ldm_teach import doctor
+from ldm_teach.models import checkpoint
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice.data import Batches
+from ldm_teach.practice.losses import diffusion_loss
+from ldm_teach.practice.recipes import Training
+from tests.conftest import make_tiny_model
+
+
+def tiny_recipe(quick: bool = False) -> Training:
+    model = make_tiny_model()
+    columns = torch.randn(64, 2, 4, 4), torch.full((64, 2, 4, 4), 0.1), torch.arange(64) % 3
+    batches = Batches(*columns, batch_size=8)
+    return Training(model, diffusion_loss(model.schedule, drop=0.2), batches, dict(num_steps=3 if quick else 6))
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    monkeypatch.setitem(cli.RECIPES, "tiny", tiny_recipe)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_train_saves_the_averaged_model_and_resumes(tiny, capsys):
+    cli.main(["train", "tiny", "--quick", "--device", "cpu"])
+    assert "saved runs/tiny-quick after" in capsys.readouterr().out
+    assert LatentDiffusion.load(tiny / "runs" / "tiny-quick").sample([0, 1], num_steps=2).shape == (2, 1, 12, 12)
+    assert checkpoint.header(tiny / "runs" / "tiny-quick" / "state")["config"]["step"] == 3
+    cli.main(["train", "tiny", "--quick", "--resume", "--out", str(tiny / "out")])
+    assert (tiny / "out" / "model.json").is_file()
+
+
+def test_sample_writes_a_picture(tmp_path, capsys):
+    out = tmp_path / "folder" / "grid.png"
+    cli.main(["sample", "--condition", "0", "9", "--w", "0", "2", "--count", "2", "--steps", "2", "--out", str(out)])
+    assert f"wrote {out}" in capsys.readouterr().out
+    assert np.asarray(Image.open(out)).std() > 10
+
+
+def test_evaluate_prints_the_floor_and_a_row_for_each_weight(capsys):
+    cli.main(["evaluate", "--samples", "200", "--steps", "4", "--w", "0", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:13] for line in lines[2:]] == ["real (trainin", "reconstructed", "samples, w = ", "samples, w = "]
+    floor, reconstructed, *samples = (float(line[40:57]) for line in lines[2:])
+    assert 0 < floor < min(samples) and reconstructed > 0
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["sample", "nowhere"], "ldm_teach: no checkpoint 'nowhere'"),
+        (["sample", "--condition", "11"], r"ldm_teach: condition holds labels \[11\]; want classes from 0 to 9"),
+        (["sample", "--steps", "0"], "ldm_teach: n is 0; want an int from 1 to 1000"),
+        (["sample", "--device", "tpu"], "ldm_teach: device is 'tpu'"),
+    ],
+)
+def test_a_bad_argument_ends_with_its_message(arguments, words):
+    with pytest.raises(SystemExit, match=words):
+        cli.main(arguments)
+
+
+def test_doctor_finds_this_machine_ready(capsys):
+    with pytest.raises(SystemExit) as done:
+        cli.main(["doctor"])
+    out = capsys.readouterr().out
+    assert done.value.code == 0, out
+    for name in ("Python", "torch", "device", "memory", "Fashion-MNIST", "fashion-class", "everything is ready"):
+        assert name in out
+
+
+def test_doctor_names_what_is_broken(monkeypatch, tmp_path, capsys):
+    shutil.copytree(checkpoint.SHIPPED / "fashion-perceptual", tmp_path / "fashion-perceptual")
+    (tmp_path / "fashion-perceptual" / "model.safetensors").write_bytes(b"0")
+    (tmp_path / "requirements.txt").write_text("torch==0.1  # too old\nno-such-package==1.0\n")
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path)
+    monkeypatch.setattr(doctor, "REQUIREMENTS", tmp_path / "requirements.txt")
+    assert doctor.doctor() == 3
+    out = capsys.readouterr().out
+    assert "`pip install torch==0.1`" in out
+    assert "not installed: `pip install -r requirements.txt`" in out
+    assert "is damaged: its SHA-256 is not the one in model.json; restore or retrain it" in out
