@@ -1,5 +1,6 @@
 """Panels of sliders. Callbacks run in threads of their own: each has its own generator, a lock, and no pyplot."""
 
+import base64
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ PAUSE = 0.25  # seconds without a new value after which the slider counts as rel
 def with_fallback(widget: ipywidgets.Widget, words: str, png: bytes, alt: str) -> tuple[dict, dict]:
     """What a notebook shows of a widget, and for readers without widgets its present picture and a few words."""
     data = widget._repr_mimebundle_() | {"text/plain": words}
-    return (data | {"image/png": png}, {"image/png": {"alt": alt}}) if png else (data, {})
+    if not png:
+        return data, {}
+    return data | {"image/png": base64.b64encode(png).decode()}, {"image/png": {"alt": alt}}
 
 
 @dataclass
