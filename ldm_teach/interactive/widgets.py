@@ -10,7 +10,7 @@ import torch
 
 from ldm_teach.interactive.plots import png
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.theory.samplers import ddim
+from ldm_teach.theory.samplers import dpm_solver
 
 PREVIEW_STEPS = 3
 PAUSE = 0.25  # seconds without a new value after which the slider counts as released
@@ -76,7 +76,7 @@ class Panel:
             denoiser = self.model.denoiser(labels, w=self.weight.value)
             generator = torch.Generator().manual_seed(self.seed.value)
             x_T = torch.randn(self.count, *self.model.autoencoder.latent_shape, generator=generator)
-            for step in ddim(denoiser, self.model.schedule, x_T.to(self.model.latent_mean), num_steps):
+            for step in dpm_solver(denoiser, self.model.schedule, x_T.to(self.model.latent_mean), num_steps):
                 if version is not None and version != self._version:
                     return None
             return png(self.model.decode(step.x), columns=self.count)

@@ -14,7 +14,7 @@ from ldm_teach.models.unet import UNet
 from ldm_teach.theory import checks
 from ldm_teach.theory.guidance import guide
 from ldm_teach.theory.parameterization import eps_from_v
-from ldm_teach.theory.samplers import ddim, final
+from ldm_teach.theory.samplers import dpm_solver, final
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
 
 
@@ -105,7 +105,7 @@ class LatentDiffusion(nn.Module):
         num_steps: int = 20,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
-        sampler: Callable = ddim,
+        sampler: Callable = dpm_solver,
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1], one for each entry of the condition, guided with weight w.
 

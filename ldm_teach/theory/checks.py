@@ -36,6 +36,13 @@ def between(name: str, value: Real, low: float, high: float) -> Real:
     return value
 
 
+def positive(name: str, value: Real) -> Real:
+    """value itself. Raises ValueError unless it is a Python number above 0."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < float("inf"):
+        raise ValueError(f"{name} is {describe(value)}; want a number above 0")
+    return value
+
+
 def count(name: str, value: int, high: int | None = None) -> int:
     """value itself. Raises ValueError unless it is an int from 1 to `high`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (high is not None and value > high):

@@ -68,6 +68,32 @@ class GaussianMixture:
         """log p(k|x) by Bayes' rule: (B, d) -> (B, K)."""
         return self._components(x)[0].log_softmax(dim=1)
 
+    def cdf(self, x: Tensor) -> Tensor:
+        """P(X <= x) on the line: (B, 1) -> (B, 1). Raises ValueError unless d = 1."""
+        self._on_the_line(x)
+        weights, means, std = (m.flatten().to(x) for m in (self.weights, self.means, self.variances.sqrt()))
+        return (weights * torch.special.ndtr((x - means) / std)).sum(1, keepdim=True)  # (B, K) -> (B, 1)
+
+    def quantile(self, u: Tensor) -> Tensor:
+        """The x with P(X <= x) = u, for u (B, 1) inside (0, 1), by bisection: (B, 1) -> (B, 1), to u's precision.
+
+        Along the probability flow of a density on the line each sample keeps its quantile, so that
+        `diffuse(b).quantile(diffuse(a).cdf(x))` is where the flow takes x from noise level a to b, exactly.
+        """
+        self._on_the_line(u)
+        far = 10 * float(self.variances.sqrt().max())
+        low = torch.full_like(u, float(self.means.min()) - far)
+        high = torch.full_like(u, float(self.means.max()) + far)
+        for _ in range(64):
+            middle = (low + high) / 2
+            below = self.cdf(middle) < u
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high) / 2
+
+    def _on_the_line(self, x: Tensor) -> None:
+        if self.means.shape[1] != 1 or x.ndim != 2 or x.shape[1] != 1:
+            raise ValueError(f"x has shape {tuple(x.shape)} and d is {self.means.shape[1]}; want (B, 1) and d = 1")
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n independent samples, (n, d), in the dtype of the means."""
         checks.count("n", n)

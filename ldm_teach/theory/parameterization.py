@@ -1,8 +1,11 @@
 """Score, eps, x0 and v: four names for one prediction, and the way from each to the others.
 
 All hold for x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps. Tensors are (B, *D); alpha_bar is a number or a tensor
-that broadcasts against them, inside (0, 1). The functions raise ValueError where shapes differ or a tensor is not
-floating-point.
+that broadcasts against them, inside (0, 1). At its ends a law divides by zero where the arrow has nothing left to say:
+x0 from eps or the score at alpha_bar = 0 (no signal), eps from x0 at alpha_bar = 1 (no noise); v <-> x0, eps holds at
+both on one side. The functions raise ValueError where shapes differ or a tensor is not floating-point.
+
+The variance-exploding process x_ve = x0 + sigma eps is the same process, divided by sqrt(alpha_bar): `ve_from_vp`.
 """
 
 from numbers import Real
@@ -42,6 +45,34 @@ def eps_from_score(score: Tensor, alpha_bar: Tensor | float) -> Tensor:
     """The noise that a score stands for: eps = -sqrt(1 - alpha_bar) score. The inverse of `score_from_eps`."""
     _, noise = amplitudes(alpha_bar, checks.floating("score", score))
     return -noise * score
+
+
+def score_from_x0(x_t: Tensor, x0: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """grad log q(x_t) = (sqrt(alpha_bar) E[x0|x_t] - x_t) / (1 - alpha_bar). Source: Tweedie's formula (Efron 2011)."""
+    checks.same_shape(x_t=x_t, x0=x0)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return (signal * x0 - x_t) / noise / noise
+
+
+def x0_from_score(x_t: Tensor, score: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """E[x0|x_t] = (x_t + (1 - alpha_bar) grad log q(x_t)) / sqrt(alpha_bar). Source: Tweedie's formula (Efron 2011)."""
+    checks.same_shape(x_t=x_t, score=score)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return (x_t + noise * (noise * score)) / signal
+
+
+def score_from_v(x_t: Tensor, v: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """grad log q(x_t) = -x_t - sqrt(alpha_bar / (1 - alpha_bar)) v: `eps_from_v`, then `score_from_eps`."""
+    checks.same_shape(x_t=x_t, v=v)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return -x_t - signal / noise * v
+
+
+def v_from_score(x_t: Tensor, score: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """v = -sqrt((1 - alpha_bar) / alpha_bar) (x_t + grad log q(x_t)). The inverse of `score_from_v`."""
+    checks.same_shape(x_t=x_t, score=score)
+    signal, noise = amplitudes(alpha_bar, x_t)
+    return -noise / signal * (x_t + score)
 
 
 def x0_from_eps(x_t: Tensor, eps: Tensor, alpha_bar: Tensor | float) -> Tensor:
@@ -87,3 +118,39 @@ def x0_from_v(x_t: Tensor, v: Tensor, alpha_bar: Tensor | float) -> Tensor:
     checks.same_shape(x_t=x_t, v=v)
     signal, noise = amplitudes(alpha_bar, x_t)
     return signal * x_t - noise * v
+
+
+def sigma_from_alpha_bar(alpha_bar: Tensor | float) -> Tensor | float:
+    """The noise level of the variance-exploding process: sigma = sqrt((1 - alpha_bar) / alpha_bar).
+
+    alpha_bar: in (0, 1], a number or a tensor. Source: Song et al. 2021 (DDIM), sec. 4.3; Karras et al. 2022, table 1.
+    """
+    if isinstance(alpha_bar, Real):
+        checks.between("alpha_bar", alpha_bar, 0, 1)
+    else:
+        checks.floating("alpha_bar", alpha_bar)
+    return ((1 - alpha_bar) / alpha_bar) ** 0.5
+
+
+def alpha_bar_from_sigma(sigma: Tensor | float) -> Tensor | float:
+    """alpha_bar = 1 / (1 + sigma^2). The inverse of `sigma_from_alpha_bar`; sigma: not negative."""
+    if isinstance(sigma, Real):
+        checks.between("sigma", sigma, 0, float("inf"))
+    else:
+        checks.floating("sigma", sigma)
+    return 1 / (1 + sigma**2)
+
+
+def ve_from_vp(x_t: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """x_ve = x_t / sqrt(alpha_bar) = x0 + sigma eps. eps and x0 are the same there; the score is sqrt(alpha_bar) times.
+
+    Source: Song et al. 2021 (DDIM), eq. 13; Karras et al. 2022, eq. 1 with the scale s = sqrt(alpha_bar).
+    """
+    signal, _ = amplitudes(alpha_bar, checks.floating("x_t", x_t))
+    return x_t / signal
+
+
+def vp_from_ve(x_ve: Tensor, alpha_bar: Tensor | float) -> Tensor:
+    """x_t = sqrt(alpha_bar) x_ve. The inverse of `ve_from_vp`."""
+    signal, _ = amplitudes(alpha_bar, checks.floating("x_ve", x_ve))
+    return signal * x_ve

@@ -3,8 +3,11 @@
 Each takes the noise x_T (B, *D), walks down `num_steps` trailing timesteps and yields a Step after each; the last goes
 to alpha_bar = 1 and adds no noise. Gradients are left to the caller. All raise ValueError for an x_T that is not
 floating-point or a step count outside 1..T.
+
+In the code t is the timestep of a step and s < t the one it goes to; alpha_bar and alpha_bar_s belong to them.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -12,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ldm_teach.theory import checks
-from ldm_teach.theory.parameterization import x0_from_eps
+from ldm_teach.theory.langevin import draw_like, langevin
+from ldm_teach.theory.parameterization import score_from_eps, sigma_from_alpha_bar, ve_from_vp, vp_from_ve, x0_from_eps
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
 
 
@@ -22,12 +26,6 @@ class Step(NamedTuple):
     t: int
     x: Tensor
     x0: Tensor
-
-
-def draw_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise of x's shape and dtype, drawn where the generator lives and moved to x's device."""
-    device = x.device if generator is None else generator.device
-    return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
 
 
 def predict(denoiser: Denoiser, x: Tensor, t: int, alpha_bar: float) -> tuple[Tensor, Tensor]:
@@ -45,7 +43,7 @@ def ddpm(
     variance: str = "small",
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """Ancestral sampling: x_s ~ N(posterior mean of q(x_s|x_t, x0), variance), s < t the next timestep.
+    """Ancestral sampling: x_s ~ N(posterior mean of q(x_s|x_t, x0), variance).
 
     With alpha = alpha_bar_t / alpha_bar_s and beta = 1 - alpha the mean is
     sqrt(alpha_bar_s) beta / (1 - alpha_bar_t) x0 + sqrt(alpha) (1 - alpha_bar_s) / (1 - alpha_bar_t) x_t.
@@ -55,12 +53,12 @@ def ddpm(
     if variance not in ("small", "large"):
         raise ValueError(f"variance is {variance!r}; want 'small' or 'large'")
     x = checks.floating("x_T", x_T)
-    for t, alpha_bar, alpha_bar_next in schedule.walk(num_steps):
+    for t, alpha_bar, _, alpha_bar_s in schedule.walk(num_steps):
         _, x0 = predict(denoiser, x, t, alpha_bar)
-        alpha = alpha_bar / alpha_bar_next
-        beta, kept = 1 - alpha, (1 - alpha_bar_next) / (1 - alpha_bar)
-        x = alpha_bar_next**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
-        if alpha_bar_next < 1:
+        alpha = alpha_bar / alpha_bar_s
+        beta, kept = 1 - alpha, (1 - alpha_bar_s) / (1 - alpha_bar)
+        x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
+        if alpha_bar_s < 1:
             x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
         yield Step(t, x, x0)
 
@@ -74,19 +72,106 @@ def ddim(
     eta: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """DDIM: x_s = sqrt(alpha_bar_s) x0 + sqrt(1 - alpha_bar_s - sigma^2) eps + sigma noise, s < t the next timestep.
+    """DDIM: x_s = sqrt(alpha_bar_s) x0 + sqrt(1 - alpha_bar_s - sigma^2) eps + sigma noise.
 
     sigma^2 = eta^2 (1 - alpha_bar_s) / (1 - alpha_bar_t) (1 - alpha_bar_t / alpha_bar_s): eta = 0 is deterministic,
     eta = 1 is `ddpm` with the small variance. Source: Song et al. 2021 (DDIM), eq. 12 and 16.
     """
     checks.between("eta", eta, 0, 1)
     x = checks.floating("x_T", x_T)
-    for t, alpha_bar, alpha_bar_next in schedule.walk(num_steps):
+    for t, alpha_bar, _, alpha_bar_s in schedule.walk(num_steps):
         eps, x0 = predict(denoiser, x, t, alpha_bar)
-        variance = eta**2 * (1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)
-        x = alpha_bar_next**0.5 * x0 + (1 - alpha_bar_next - variance) ** 0.5 * eps
+        variance = eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_s)
+        x = alpha_bar_s**0.5 * x0 + (1 - alpha_bar_s - variance) ** 0.5 * eps
         if variance > 0:
             x = x + variance**0.5 * draw_like(x, generator)
+        yield Step(t, x, x0)
+
+
+def heun(
+    denoiser: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    num_steps: int,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Heun's method for the probability flow d x_ve / d sigma = eps, with x_ve = x / sqrt(alpha_bar): second order.
+
+    An Euler step in sigma (which is `ddim`), a second look at eps where it arrives, then the step again with the mean
+    of both; the last step, to sigma = 0, has no second look. 2 num_steps - 1 network calls; draws nothing.
+    Source: Karras et al. 2022, algorithm 1.
+    """
+    x = checks.floating("x_T", x_T)
+    for t, alpha_bar, s, alpha_bar_s in schedule.walk(num_steps):
+        eps, x0 = predict(denoiser, x, t, alpha_bar)
+        step = sigma_from_alpha_bar(alpha_bar_s) - sigma_from_alpha_bar(alpha_bar)
+        x_ve = ve_from_vp(x, alpha_bar)
+        x = vp_from_ve(x_ve + step * eps, alpha_bar_s)
+        if alpha_bar_s < 1:
+            eps_s, _ = predict(denoiser, x, s, alpha_bar_s)
+            x = vp_from_ve(x_ve + step * (eps + eps_s) / 2, alpha_bar_s)
+        yield Step(t, x, x0)
+
+
+def dpm_solver(
+    denoiser: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    num_steps: int,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """DPM-Solver++(2M): second order at one network call a step, by remembering the last prediction of x0.
+
+    With sigma = sqrt((1 - alpha_bar) / alpha_bar) and h = log(sigma_t / sigma_s), h_before that of the step before,
+    x_s = sqrt((1 - alpha_bar_s) / (1 - alpha_bar_t)) x_t + sqrt(alpha_bar_s) (1 - e^-h) D,
+    D = x0 + h / (2 h_before) (x0 - x0_before).
+    The first step and the last (there h is infinite) take D = x0, which is a step of `ddim`. Draws nothing.
+    Source: Lu et al. 2022 (DPM-Solver++), algorithm 2.
+    """
+    x, h_before, x0_before = checks.floating("x_T", x_T), None, None
+    for t, alpha_bar, _, alpha_bar_s in schedule.walk(num_steps):
+        sigma, sigma_s = sigma_from_alpha_bar(alpha_bar), sigma_from_alpha_bar(alpha_bar_s)
+        h = math.log(sigma / sigma_s) if sigma_s > 0 else math.inf
+        _, x0 = predict(denoiser, x, t, alpha_bar)
+        D = x0
+        if x0_before is not None and h < math.inf:
+            D = x0 + h / (2 * h_before) * (x0 - x0_before)
+        x = ((1 - alpha_bar_s) / (1 - alpha_bar)) ** 0.5 * x + alpha_bar_s**0.5 * (1 - sigma_s / sigma) * D
+        h_before, x0_before = h, x0
+        yield Step(t, x, x0)
+
+
+def predictor_corrector(
+    denoiser: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    num_steps: int,
+    *,
+    corrector_steps: int = 1,
+    step_ratio: float = 0.1,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """A step of `ddim`, the predictor, then `corrector_steps` of `langevin` at the noise level where it arrived.
+
+    The corrector's step size is step_ratio (1 - alpha_bar_s): q(x_s) is nowhere narrower than its noise, so that one
+    ratio suits every level. The last step, to clean data, is not corrected.
+    (1 + corrector_steps) num_steps - corrector_steps network calls.
+    Source: Song et al. 2021 (score-based SDEs), algorithm 3, with a deterministic predictor.
+    """
+    checks.count("corrector_steps", corrector_steps)
+    x = checks.floating("x_T", x_T)
+    for t, alpha_bar, s, alpha_bar_s in schedule.walk(num_steps):
+        eps, x0 = predict(denoiser, x, t, alpha_bar)
+        x = alpha_bar_s**0.5 * x0 + (1 - alpha_bar_s) ** 0.5 * eps
+        if alpha_bar_s < 1:
+
+            def score(x: Tensor, s=s, alpha_bar_s=alpha_bar_s) -> Tensor:
+                return score_from_eps(predict(denoiser, x, s, alpha_bar_s)[0], alpha_bar_s)
+
+            delta = checks.positive("step_ratio", step_ratio) * (1 - alpha_bar_s)
+            *_, x = langevin(score, x, delta, corrector_steps, generator=generator)
         yield Step(t, x, x0)
 
 

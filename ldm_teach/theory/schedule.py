@@ -93,11 +93,10 @@ class NoiseSchedule:
         checks.count("n", n, self.num_steps)
         return [round(self.num_steps - i * self.num_steps / n) - 1 for i in range(n)]
 
-    def walk(self, n: int) -> list[tuple[int, float, float]]:
-        """The n steps of a sampler, as numbers: (t, alpha_bar_t, alpha_bar of the next, less noisy, one).
+    def walk(self, n: int) -> list[tuple[int, float, int, float]]:
+        """The n steps of a sampler, as numbers: (t, alpha_bar_t, s, alpha_bar_s), s the next, less noisy, timestep.
 
-        The last step goes to alpha_bar = 1, clean data. Numbers, not tensors: a sampler never waits for a device.
+        The last step goes to clean data: s = -1 and alpha_bar = 1. Numbers, not tensors: no sampler waits for a device.
         """
-        steps = self._trailing(n)
-        alpha_bars = [self._values[t] for t in steps] + [1.0]
-        return list(zip(steps, alpha_bars, alpha_bars[1:], strict=False))
+        steps = [(t, self._values[t]) for t in self._trailing(n)] + [(-1, 1.0)]
+        return [(*here, *there) for here, there in itertools.pairwise(steps)]

@@ -201,7 +201,8 @@ def test_diffusion_loss_is_its_formula():
     v = alpha_bar.sqrt().float() * eps - (1 - alpha_bar).sqrt().float() * z0
     torch.testing.assert_close(value, v.square().mean(), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(v_from_eps(z_t, eps, alpha_bar), v, rtol=1e-2, atol=2e-2)
-    assert seen["dropped"].all() and seen["t"].min() < 20 and seen["t"].max() > 980
+    assert seen["dropped"].all()
+    assert seen["t"].min() <= 2 and set(seen["t"].sort().values.diff().tolist()) == {1, 2}  # evenly over 0..999
 
 
 def test_the_condition_is_dropped_at_the_stated_rate():

@@ -16,12 +16,13 @@ def test_limits_are_the_conditional_and_the_unconditional_prediction():
     assert torch.equal(guide(cond, uncond, -1.0), uncond)
 
 
+@pytest.mark.law("(1 + w) eps(y) - w eps = eps + s (eps(y) - eps), s = 1 + w", "guidance.guide")
 @pytest.mark.parametrize("w", [-1.0, -0.5, 0.0, 0.5, 3.0])
-def test_both_conventions_are_one_rule(w):
+def test_both_conventions_are_one_rule(within, w):
     cond, uncond = pair()
     s = s_from_w(w)
     assert s == 1 + w and w_from_s(s) == w
-    torch.testing.assert_close(guide(cond, uncond, w), uncond + s * (cond - uncond), rtol=1e-13, atol=1e-13)
+    within((guide(cond, uncond, w) - uncond - s * (cond - uncond)).abs().max(), 1e-13)
 
 
 def test_a_weight_for_each_sample():
@@ -31,8 +32,9 @@ def test_a_weight_for_each_sample():
         torch.testing.assert_close(guide(cond, uncond, w)[i], guide(cond[i], uncond[i], weight))
 
 
+@pytest.mark.law("CFG score = grad log q(x_t|y) + w grad log q(y|x_t)", "guidance.classifier_free_guidance")
 @pytest.mark.parametrize("w", [0.0, 0.5, 3.0])
-def test_exact_scores_give_classifier_guidance_of_the_conditional_score(mixture, w):
+def test_exact_scores_give_classifier_guidance_of_the_conditional_score(mixture, within, w):
     """With Bayes' rule the guided score is grad log q(x_t|y) + w grad log q(y|x_t): the right side by autograd."""
     schedule, k = NoiseSchedule.linear(), 1
     x, t = 2 * torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)), 300
@@ -42,7 +44,7 @@ def test_exact_scores_give_classifier_guidance_of_the_conditional_score(mixture,
     y = x.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(mixture.diffuse(alpha_bar).log_posterior(y)[:, k].sum(), y)
     score = mixture.component(k).diffuse(alpha_bar).score(x) + w * gradient
-    torch.testing.assert_close(eps, eps_from_score(score, alpha_bar), rtol=1e-9, atol=1e-9)
+    within((eps - eps_from_score(score, alpha_bar)).abs().max(), 1e-9)
 
 
 @pytest.mark.parametrize(

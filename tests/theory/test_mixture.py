@@ -20,21 +20,24 @@ def test_log_prob_equals_torch_distributions(mixture):
     )
 
 
-def test_score_is_the_gradient_of_log_prob(mixture):
+@pytest.mark.law("grad log p(x) = sum_k p(k|x) grad log N_k(x)", "mixture.score")
+def test_score_is_the_gradient_of_log_prob(mixture, within):
     x = points().requires_grad_()
     (gradient,) = torch.autograd.grad(reference(mixture).log_prob(x).sum(), x)
-    torch.testing.assert_close(mixture.score(x), gradient, rtol=1e-10, atol=1e-10)
+    within((mixture.score(x) - gradient).abs().max(), 1e-10)
 
 
-def test_posterior_is_bayes_rule(mixture):
+@pytest.mark.law("Bayes' rule: log p(k|x) = log w_k N_k(x) - log p(x)", "mixture.log_posterior")
+def test_posterior_is_bayes_rule(mixture, within):
     x = points()
     joint = torch.stack([mixture.weights[k].log() + mixture.component(k).log_prob(x) for k in range(3)], dim=1)
     want = joint - mixture.log_prob(x)[:, None]
-    torch.testing.assert_close(mixture.log_posterior(x), want, rtol=1e-12, atol=1e-10)
+    within((mixture.log_posterior(x) - want).abs().max(), 1e-10)
     torch.testing.assert_close(mixture.log_posterior(x).exp().sum(1), torch.ones(200).double())
 
 
-def test_diffused_density_equals_numerical_convolution(mixture):
+@pytest.mark.law("q(x_t) of a mixture: means sqrt(ab) mu_k, covariances ab C_k + (1 - ab) I", "mixture.diffuse")
+def test_diffused_density_equals_numerical_convolution(mixture, within):
     """q(x_t) is the density of sqrt(alpha_bar) x_0 convolved with N(0, 1 - alpha_bar): here by a sum over a grid.
 
     The trapezoid rule on smooth, decaying integrands converges faster than any power of its step.
@@ -46,7 +49,7 @@ def test_diffused_density_equals_numerical_convolution(mixture):
     normal = MultivariateNormal(torch.zeros(2).double(), (1 - alpha_bar) * torch.eye(2).double())
     kernel = normal.log_prob(x[:, None] - alpha_bar**0.5 * grid).exp()  # (20, G)
     want = kernel @ mixture.log_prob(grid).exp() * (line[1] - line[0]) ** 2
-    torch.testing.assert_close(mixture.diffuse(alpha_bar).log_prob(x).exp(), want, rtol=1e-8, atol=1e-10)
+    within((mixture.diffuse(alpha_bar).log_prob(x).exp() / want - 1).abs().max(), 1e-8)
 
 
 @pytest.mark.parametrize("schedule", [NoiseSchedule.linear(), NoiseSchedule.cosine()], ids=["linear", "cosine"])
@@ -59,7 +62,8 @@ def test_denoiser_is_the_rescaled_score_at_a_timestep_for_each_row(mixture, sche
         torch.testing.assert_close(eps[i : i + 1], want, rtol=1e-10, atol=1e-12)
 
 
-def test_denoiser_is_the_posterior_mean_of_the_noise(mixture):
+@pytest.mark.law("eps(x_t, t) = E[eps|x_t], in standard errors", "mixture.denoiser")
+def test_denoiser_is_the_posterior_mean_of_the_noise(mixture, within):
     """E[eps | x_t] by weighting 400,000 draws of x_0 with q(x_t | x_0); its error is estimated too."""
     schedule, t, x_t = NoiseSchedule.linear(), torch.tensor([300]), torch.tensor([[0.5, 0.4]], dtype=torch.float64)
     alpha_bar = schedule.alpha_bar[300]
@@ -69,7 +73,7 @@ def test_denoiser_is_the_posterior_mean_of_the_noise(mixture):
     mean = (weight * eps).sum(0) / weight.sum()
     error = (weight * (eps - mean)).square().sum(0).sqrt() / weight.sum()
     assert error.max() < 0.01
-    assert ((mixture.denoiser(schedule)(x_t, t)[0] - mean).abs() < 4 * error).all()
+    within(((mixture.denoiser(schedule)(x_t, t)[0] - mean).abs() / error).max(), 4)
 
 
 def test_samples_have_the_mean_and_covariance_of_the_mixture(mixture):
@@ -85,6 +89,16 @@ def test_samples_have_the_mean_and_covariance_of_the_mixture(mixture):
     assert ((products.mean(0) - second).abs() < 4 * products.std(0) / n**0.5).all()
     k = reference(mixture).component_distribution.log_prob(x[:, None]).add(mixture.weights.log()).argmax(1)
     assert (k.bincount() / n - mixture.weights).abs().max() < 0.01
+
+
+def test_cdf_and_quantile_on_the_line():
+    """The CDF against torch's own, and the quantile as its inverse: to float64 rounding over the smallest density."""
+    weights, means, variances = (torch.tensor(v, dtype=torch.float64) for v in ([0.6, 0.4], [-1.0, 1.5], [0.25, 0.16]))
+    mixture = GaussianMixture(weights, means[:, None], variances[:, None, None])
+    x = torch.linspace(-3, 3, 61, dtype=torch.float64)[:, None]
+    want = (weights * torch.distributions.Normal(means, variances.sqrt()).cdf(x)).sum(1, keepdim=True)
+    torch.testing.assert_close(mixture.cdf(x), want, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(mixture.quantile(want), x, rtol=0, atol=1e-9)
 
 
 def test_float32_points_give_float32(mixture):
@@ -114,6 +128,7 @@ def test_float32_points_give_float32(mixture):
             "not symmetric",
         ),
         (lambda m: m.log_prob(torch.zeros(3, 5)), r"x has shape \(3, 5\); want \(B, 2\)"),
+        (lambda m: m.cdf(torch.zeros(3, 2)), r"x has shape \(3, 2\) and d is 2; want \(B, 1\) and d = 1"),
         (lambda m: m.sample(0), "n is 0; want an int of at least 1"),
         (lambda m: m.component(3), "k is 3; want a component from 0 to 2"),
         (lambda m: m.diffuse(2.0), "alpha_bar is 2.0; want a number from 0 to 1"),

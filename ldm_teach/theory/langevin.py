@@ -1,0 +1,109 @@
+"""Langevin dynamics: sampling a density from its score alone.
+
+Generators that yield x (B, *D) after each step: B chains side by side. `generator` = None is torch's default one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ldm_teach.theory import checks
+
+
+def draw_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Standard normal noise of x's shape and dtype, drawn where the generator lives and moved to x's device."""
+    device = x.device if generator is None else generator.device
+    return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
+
+
+def langevin(
+    score: Callable[[Tensor], Tensor],
+    x: Tensor,
+    step_size: float | Callable[[int], float],
+    num_steps: int,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Unadjusted Langevin: x <- x + delta/2 grad log p(x) + sqrt(delta) eps, eps ~ N(0, I).
+
+    score: x (B, *D) -> grad log p(x) (B, *D).  step_size: delta, or a function k -> delta_k for k = 0, 1, ...: for a
+    fixed delta the chain's stationary law is not p; it is in the limit of steps with sum delta_k = inf and sum
+    delta_k^2 < inf. Raises ValueError for a step size that is not positive.
+    Source: Welling & Teh 2011, eq. 1 and 2 (their epsilon is our delta).
+    """
+    checks.floating("x", x)
+    checks.count("num_steps", num_steps)
+    for k in range(num_steps):
+        delta = checks.positive("step_size", step_size(k) if callable(step_size) else step_size)
+        x = x + delta / 2 * score(x) + delta**0.5 * draw_like(x, generator)
+        yield x
+
+
+def mala(
+    log_prob: Callable[[Tensor], Tensor],
+    x: Tensor,
+    step_size: float,
+    num_steps: int,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Metropolis-adjusted Langevin: the step of `langevin` is a proposal y, accepted with probability
+
+    min(1, p(y) q(x|y) / (p(x) q(y|x))),  q(y|x) = N(y; x + delta/2 grad log p(x), delta I),
+
+    so that p is stationary at every step size. log_prob: x (B, *D) -> log p(x) up to a constant (B,), differentiable.
+    Yields (x (B, *D), accepted (B,) bool). A proposal whose density is not a number is refused.
+    Source: Besag 1994; Roberts & Tweedie 1996, sec. 1.4.2.
+    """
+    delta = checks.positive("step_size", step_size)
+    checks.floating("x", x)
+    checks.count("num_steps", num_steps)
+
+    def value_and_mean(x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            value = log_prob(x)
+            (gradient,) = torch.autograd.grad(value.sum(), x)
+        return value.detach(), x.detach() + delta / 2 * gradient
+
+    def log_q(y: Tensor, mean: Tensor) -> Tensor:
+        return -(y - mean).square().flatten(1).sum(1) / (2 * delta)  # (B, *D) -> (B,), up to a constant
+
+    log_p, mean = value_and_mean(x)
+    for _ in range(num_steps):
+        y = mean + delta**0.5 * draw_like(x, generator)
+        log_p_y, mean_y = value_and_mean(y)
+        log_ratio = log_p_y + log_q(x, mean_y) - log_p - log_q(y, mean)
+        device = x.device if generator is None else generator.device
+        u = torch.rand(len(x), dtype=x.dtype, device=device, generator=generator).to(x.device)
+        accepted = u.log() < log_ratio  # (B,)
+        chosen = accepted.reshape(-1, *(1,) * (x.ndim - 1))
+        x, mean = torch.where(chosen, y, x), torch.where(chosen, mean_y, mean)
+        log_p = torch.where(accepted, log_p_y, log_p)
+        yield x, accepted
+
+
+def annealed_langevin(
+    score: Callable[[Tensor, float], Tensor],
+    x: Tensor,
+    sigmas: Sequence[float],
+    step_size: float,
+    steps_per_level: int,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Langevin dynamics on ever less noised data: at level sigma the step is delta = step_size sigma^2 / sigma_last^2.
+
+    score: (x (B, *D), sigma) -> grad log p_sigma(x), p_sigma the density of x0 + sigma eps.  sigmas: decreasing, as
+    numbers. Yields x after each of len(sigmas) * steps_per_level steps. Raises ValueError for sigmas that do not fall.
+    Source: Song & Ermon 2019, algorithm 1.
+    """
+    for sigma, lower in zip(sigmas, [*sigmas[1:], 0], strict=True):
+        if not checks.positive("sigmas", sigma) > lower:
+            raise ValueError(f"sigmas has {sigma:g} before {lower:g}; want numbers that decrease and stay above 0")
+    for sigma in sigmas:
+        delta = checks.positive("step_size", step_size) * (sigma / sigmas[-1]) ** 2
+        level = langevin(lambda x, sigma=sigma: score(x, sigma), x, delta, steps_per_level, generator=generator)
+        for x in level:
+            yield x

@@ -1,0 +1,95 @@
+"""python -m tests.planted_bugs: plant one bug at a time in a copy of the package and see a test fail by name.
+
+Each entry: what is wrong, the file, the right code, the wrong code, and the test that must notice. A bug that no test
+notices, or whose right code is no longer in the file, ends the run with status 1.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+BUGS = [
+    ("sign of the drift", "theory/langevin.py", "x + delta / 2 * score(x)", "x - delta / 2 * score(x)",
+     "theory/test_langevin.py::test_a_langevin_step_equals_blackjax"),
+    ("missing 1/2 in the drift", "theory/langevin.py", "x + delta / 2 * score(x)", "x + delta * score(x)",
+     "theory/test_langevin.py::test_the_stationary_variance_is_that_of_the_finite_step"),
+    ("delta for sqrt(delta)", "theory/langevin.py", "score(x) + delta**0.5 *", "score(x) + delta *",
+     "theory/test_langevin.py::test_the_stationary_variance_is_that_of_the_finite_step"),
+    ("MALA without the proposal's ratio", "theory/langevin.py", "log_p_y + log_q(x, mean_y) - log_p - log_q(y, mean)",
+     "log_p_y - log_p", "theory/test_langevin.py::test_mala_started_from_the_target_stays_there"),
+    ("the ladder's step without its square", "theory/langevin.py", "(sigma / sigmas[-1]) ** 2", "sigma / sigmas[-1]",
+     "theory/test_langevin.py::test_annealed_langevin_on_a_gaussian_is_its_closed_form"),
+    ("sign of the score", "theory/parameterization.py", "return -eps / noise", "return eps / noise",
+     "theory/test_parameterization.py::test_score_is_the_gradient_of_the_log_density"),
+    ("score without the square root", "theory/parameterization.py", "return -eps / noise",
+     "return -eps / noise / noise",
+     "theory/test_parameterization.py::test_score_is_the_gradient_of_the_log_density"),
+    ("sign of the noise in v", "theory/parameterization.py", "return signal * v + noise * x_t",
+     "return signal * v - noise * x_t", "theory/test_parameterization.py::test_each_conversion_gives_the_truth"),
+    ("variance for amplitude in add_noise", "theory/schedule.py", "(1 - alpha_bar).sqrt().to(x0.dtype)",
+     "(1 - alpha_bar).to(x0.dtype)", "theory/test_schedule.py::test_add_noise_mixes_signal_and_noise_by_alpha_bar"),
+    ("off-by-one in t", "theory/schedule.py", "self.num_steps / n) - 1", "self.num_steps / n) - (i > 0)",
+     "theory/test_schedule.py::test_trailing_timesteps"),
+    ("alpha for alpha_bar in the posterior mean", "theory/samplers.py", "alpha_bar_s**0.5 * beta", "alpha**0.5 * beta",
+     "theory/test_samplers.py::test_ddpm_equals_diffusers"),
+    ("doubled noise", "theory/samplers.py",
+     "** 0.5 * draw_like(x, generator)\n        yield Step(t, x, x0)\n\n\ndef ddim",
+     "** 0.5 * 2 * draw_like(x, generator)\n        yield Step(t, x, x0)\n\n\ndef ddim",
+     "theory/test_samplers.py::test_ddpm_variance_on_a_gaussian_is_its_closed_form"),
+    ("eta's variance not taken from the direction", "theory/samplers.py", "(1 - alpha_bar_s - variance) ** 0.5",
+     "(1 - alpha_bar_s) ** 0.5", "theory/test_samplers.py::test_eta_one_is_ddpm_with_the_small_variance"),
+    ("Heun without the mean", "theory/samplers.py", "(eps + eps_s) / 2", "(eps + eps_s)",
+     "theory/test_samplers.py::test_the_order_of_convergence_on_the_linear_schedule"),
+    ("the multistep ratio upside down", "theory/samplers.py", "h / (2 * h_before)", "h_before / (2 * h)",
+     "theory/test_samplers.py::test_dpm_solver_equals_diffusers"),
+    ("the corrector at the old noise level", "theory/samplers.py", "step_ratio) * (1 - alpha_bar_s)",
+     "step_ratio) * (1 - alpha_bar)",
+     "theory/test_samplers.py::test_predictor_corrector_variance_on_a_gaussian_is_its_closed_form"),
+    ("alpha_bar for its root in the mixture", "theory/mixture.py", "alpha_bar**0.5 * self.means",
+     "alpha_bar * self.means",
+     "theory/test_mixture.py::test_diffused_density_equals_numerical_convolution"),
+    ("condition and null swapped", "theory/guidance.py", "(1 + w) * eps_cond - w * eps_uncond",
+     "(1 + w) * eps_uncond - w * eps_cond",
+     "theory/test_guidance.py::test_limits_are_the_conditional_and_the_unconditional_prediction"),
+    ("w = s + 1", "theory/guidance.py", "return s - 1", "return s + 1",
+     "theory/test_guidance.py::test_both_conventions_are_one_rule"),
+    ("missing 1/2 in the KL", "models/autoencoder.py", "self.std.square() - 1) / 2", "self.std.square() - 1)",
+     "models/test_autoencoder.py::test_kl_equals_torch_distributions"),
+    ("the two branches in the wrong order", "models/latent_diffusion.py", "eps_cond, eps_uncond = arrow",
+     "eps_uncond, eps_cond = arrow",
+     "models/test_latent_diffusion.py::test_one_call_on_both_branches_is_guidance_of_two_denoisers"),
+    ("Frechet distance without its 2", "practice/metrics.py", "- 2 * root", "- root",
+     "practice/test_metrics.py::test_frechet_distance_of_known_gaussians"),
+]  # fmt: skip
+
+
+def fails(file: str, right: str, wrong: str, test: str) -> str:
+    """Plant the bug in a copy, run the test there, and return the line that names the failure, or "" where none."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("ldm_teach", "tests", "pyproject.toml"):
+            source = ROOT / name
+            shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy)
+        (copy / "data").symlink_to(ROOT / "data")
+        path = copy / "ldm_teach" / file
+        text = path.read_text()
+        if text.count(right) != 1:
+            sys.exit(f"{file} holds {right!r} {text.count(right)} times; want once")
+        path.write_text(text.replace(right, wrong))
+        module, name = test.split("::")
+        command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{module}", "-k", name]
+        done = subprocess.run([sys.executable, *command], cwd=copy, capture_output=True, text=True)
+        return next((line for line in done.stdout.splitlines() if line.startswith("FAILED")), "")
+
+
+if __name__ == "__main__":
+    missed = 0
+    for name, file, right, wrong, test in BUGS:
+        line = fails(file, right, wrong, test)
+        missed += not line
+        print(f"{name:44} {line.removeprefix('FAILED tests/').split(' - ')[0] or 'NOT NOTICED'}", flush=True)
+    sys.exit(missed > 0)
