@@ -1,12 +1,15 @@
 """Pictures: grids of images, film strips over the guidance weight, loss curves; one look for the whole course."""
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from IPython.display import Image as DisplayImage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 from torch import Tensor
 
@@ -68,6 +71,47 @@ def labelled_grid(x: Tensor, rows: Sequence[str], columns: Sequence[str], title:
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=10)
     return figure
+
+
+def panels(columns: int, title: str, width: float = 3.3, height: float = 3.4) -> tuple[Figure, list]:
+    """A figure with `columns` axes side by side, each `width` x `height` inches, under a title: the finding."""
+    figure = new_figure(width * columns, height)
+    figure.suptitle(title, fontsize=10)
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def grid_points(extent: float, resolution: int = 81) -> Tensor:
+    """The points of a square grid on [-extent, extent]^2, row by row from the bottom: (resolution^2, 2) float64."""
+    line = torch.linspace(-extent, extent, resolution, dtype=torch.float64)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], dim=1)
+
+
+def heatmap(axes, values: Tensor, extent: float, **options) -> AxesImage:
+    """A picture of values (resolution^2,) at `grid_points(extent, resolution)`; options go to matplotlib's imshow."""
+    side = math.isqrt(len(values))
+    box = (-extent, extent, -extent, extent)
+    picture = axes.imshow(values.reshape(side, side).numpy(), origin="lower", extent=box, **{"cmap": "Greys"} | options)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-extent, extent), ylim=(-extent, extent))
+    axes.set_aspect("equal")
+    return picture
+
+
+def density(axes, log_prob: Callable[[Tensor], Tensor], extent: float = 4.0) -> None:
+    """The density exp(log_prob(x)) over the plane, in grey: log_prob maps (N, 2) to (N,)."""
+    values = log_prob(grid_points(extent)).exp()
+    heatmap(axes, values, extent, vmin=0, vmax=1.6 * float(values.max()), interpolation="bilinear")
+
+
+def arrows(
+    axes, field: Callable[[Tensor], Tensor], extent: float = 4.0, color: str = PALETTE[0], label: str | None = None
+) -> None:
+    """A field of arrows over the plane, field: (N, 2) -> (N, 2), each shortened to a length that stays legible."""
+    x = grid_points(0.92 * extent, 13)
+    v = field(x)
+    x, v = x.numpy(), (v / (1 + v.norm(dim=1, keepdim=True))).numpy()
+    options = dict(color=color, angles="xy", scale_units="xy", scale=7 / extent, width=0.006, label=label)
+    axes.quiver(x[:, 0], x[:, 1], v[:, 0], v[:, 1], **options)
 
 
 def loss_curves(curves: dict[str, Sequence[float]], title: str, every: int = 1) -> Figure:

@@ -1,5 +1,7 @@
 """What each training minimizes: a loss is a function (model, batch, generator) -> scalar."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,5 +70,24 @@ def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
         z_t = schedule.add_noise(z0, t, eps)
         v = v_from_eps(z_t, eps, schedule.at(t, z_t))
         return F.mse_loss(model(z_t, t, condition, dropped), v)
+
+    return loss
+
+
+def score_matching_loss(sigmas: Sequence[float]):
+    """Denoising score matching at a ladder of noise levels: E sigma^2 |s_theta(x0 + sigma eps, sigma) + eps / sigma|^2.
+
+    The level is uniform over `sigmas`; the weight sigma^2 lets every level count alike. The mean is over the dimensions
+    too. Returns a loss on batches (x0 (B, d),). Source: Vincent 2011, eq. 9; Song & Ermon 2019, eq. 5 and 6.
+    """
+    levels = torch.tensor(sigmas)
+
+    def loss(model: nn.Module, batch: tuple[Tensor], generator: torch.Generator | None) -> Tensor:
+        (x0,) = batch
+        level = torch.randint(len(levels), x0.shape[:1], generator=generator, device=x0.device)
+        sigma = levels.to(x0)[level]  # (B,)
+        eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+        score = model(x0 + sigma[:, None] * eps, sigma)
+        return (sigma[:, None] * score + eps).square().mean()
 
     return loss

@@ -1,0 +1,146 @@
+"""Exercises that check themselves: the verdict names the slip, from nothing but what the learner's function returns.
+
+An exercise is a law with a knob for each known slip. Turned one at a time and two at a time, the knobs tell what comes
+out when the slip is made; what the learner's function returns is compared with each.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A law to write. Calling the exercise with a learner's function prints the verdict.
+
+    law: the right function of the case's arguments, with a keyword for each knob.  arguments: the case, by name, in the
+    order that the learner's function takes them.  slips: what to say -> how the knobs stand when it is so.
+    praise: the law in words, once it is right.
+    """
+
+    law: Callable[..., Tensor]
+    arguments: dict[str, Tensor | float]
+    slips: dict[str, dict[str, Any]]
+    praise: str
+
+    def __call__(self, answer: Callable[..., Tensor]) -> None:
+        print(self.verdict(answer))
+
+    def verdict(self, answer: Callable[..., Tensor]) -> str:
+        """One line: "well done: ..." or "not yet: ..." with the slip that explains the answer."""
+        if not callable(answer):
+            return f"not yet: want a function of ({', '.join(self.arguments)}), got {answer!r}"
+        got = answer(*self.arguments.values())
+        if got is None:
+            return "not yet: the function returns None; does it end in `return ...`?"
+        if not isinstance(got, Tensor):
+            return f"not yet: the function returns {got!r}; want a tensor"
+        want = self.law(*self.arguments.values())
+        if got.shape != want.shape:
+            return f"not yet: the result has shape {tuple(got.shape)}; want {tuple(want.shape)}"
+        if agree(got, want):
+            return f"well done: {self.praise}"
+        return f"not yet: {self.diagnosis(got, want)}"
+
+    def diagnosis(self, got: Tensor, want: Tensor) -> str:
+        """The slip or the two slips that turn the right answer into this one, or else how far away it is."""
+        for number in (1, 2):
+            for slips in itertools.combinations(self.slips, number):
+                knobs: dict[str, Any] = {}
+                for slip in slips:
+                    knobs |= self.slips[slip]
+                if agree(got, self.law(*self.arguments.values(), **knobs)):
+                    return ", and ".join(slips)
+        if not got.isfinite().all():
+            return "some numbers are not finite; is there a division by zero or the root of a negative number?"
+        factor = float((got * want).sum() / want.square().sum())
+        if agree(got, factor * want):
+            return f"it is right but for a factor of {factor:.4g}"
+        return f"it differs by up to {float((got - want).abs().max()):.2g}, and no known slip explains it"
+
+
+def agree(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a.double(), b.double(), rtol=1e-5, atol=1e-6)
+
+
+def draw(count: int) -> Tensor:
+    """`count` tensors of shape (6, 2) that every exercise may use: the same ones on every machine."""
+    return torch.randn(count, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def _langevin_step(x, score, delta, noise, *, sign=1.0, half=0.5, power=0.5, kept=1.0, at=1.0):
+    return at * x + sign * half * delta * score + kept * delta**power * noise
+
+
+langevin_step = Exercise(
+    _langevin_step,
+    dict(zip(("x", "score", "delta", "noise"), (*draw(2), 0.3, draw(3)[2]), strict=True)),
+    {
+        "the drift has the wrong sign: climb the density, do not fall": dict(sign=-1.0),
+        "the drift lacks its factor 1/2": dict(half=1.0),
+        "the noise is scaled with delta, want sqrt(delta)": dict(power=1.0),
+        "the noise is not scaled at all, want sqrt(delta)": dict(power=0.0),
+        "the noise is missing": dict(kept=0.0),
+        "the noise is scaled with sqrt(2 delta), as for a drift without its 1/2": dict(kept=2**0.5),
+        "the step is returned without x, where it starts": dict(at=0.0),
+    },
+    "x + delta/2 score + sqrt(delta) noise",
+)
+
+
+def _score_target(x_noisy, x0, sigma, *, sign=1.0, power=2):
+    return sign * (x0 - x_noisy) / sigma**power
+
+
+score_target = Exercise(
+    _score_target,
+    dict(zip(("x_noisy", "x0", "sigma"), (*draw(2), 0.7), strict=True)),
+    {
+        "the sign is wrong: the score points from the noisy sample back to the clean one": dict(sign=-1.0),
+        "it is divided by sigma, want the variance sigma^2": dict(power=1),
+        "it is not divided by the variance sigma^2": dict(power=0),
+        "it is multiplied by sigma^2, want divided": dict(power=-2),
+    },
+    "grad log q(x_noisy|x0) = (x0 - x_noisy) / sigma^2",
+)
+
+
+def _ddim_step(x_t, eps, alpha_bar, alpha_bar_s, *, sign=-1.0, old_level=False, root=0.5, divide=True):
+    x0 = x_t + sign * (1 - alpha_bar) ** root * eps
+    x0 = x0 / alpha_bar**root if divide else x0
+    noise = 1 - (alpha_bar if old_level else alpha_bar_s)
+    return alpha_bar_s**root * x0 + noise**root * eps
+
+
+ddim_step = Exercise(
+    _ddim_step,
+    dict(zip(("x_t", "eps", "alpha_bar", "alpha_bar_s"), (*draw(2), 0.4, 0.7), strict=True)),
+    {
+        "in x0 the noise is added, want taken away": dict(sign=1.0),
+        "x0 is not divided by sqrt(alpha_bar)": dict(divide=False),
+        "the noise that is put back is that of the old level, want sqrt(1 - alpha_bar_s)": dict(old_level=True),
+        "the square roots are missing: alpha_bar is a power, its root an amplitude": dict(root=1),
+    },
+    "sqrt(alpha_bar_s) x0 + sqrt(1 - alpha_bar_s) eps, with x0 = (x_t - sqrt(1 - alpha_bar) eps) / sqrt(alpha_bar)",
+)
+
+
+def _v_from_eps(z_t, eps, signal, noise, *, sign=-1.0, divide=1.0):
+    return (eps + sign * noise * z_t) / signal**divide
+
+
+v_from_eps = Exercise(
+    _v_from_eps,
+    dict(zip(("z_t", "eps", "signal", "noise"), (*draw(2), 0.8, 0.6), strict=True)),
+    {
+        "the noise term has the wrong sign": dict(sign=1.0),
+        "the numerator is right, divide it by signal": dict(divide=0.0),
+        "it is multiplied by signal, want divided": dict(divide=-1.0),
+        "the term with z_t is missing": dict(sign=0.0),
+    },
+    "v = (eps - noise z_t) / signal",
+)
