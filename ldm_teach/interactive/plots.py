@@ -73,7 +73,7 @@ def labelled_grid(x: Tensor, rows: Sequence[str], columns: Sequence[str], title:
     return figure
 
 
-def panels(columns: int, title: str, width: float = 3.3, height: float = 3.4) -> tuple[Figure, list]:
+def panels(columns: int, title: str, width: float = 3.3, height: float = 3.7) -> tuple[Figure, list]:
     """A figure with `columns` axes side by side, each `width` x `height` inches, under a title: the finding."""
     figure = new_figure(width * columns, height)
     figure.suptitle(title, fontsize=10)
@@ -93,7 +93,8 @@ def heatmap(axes, values: Tensor, extent: float, **options) -> AxesImage:
     box = (-extent, extent, -extent, extent)
     picture = axes.imshow(values.reshape(side, side).numpy(), origin="lower", extent=box, **{"cmap": "Greys"} | options)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-extent, extent), ylim=(-extent, extent))
-    axes.set_aspect("equal")
+    axes.tick_params(labelsize=8)
+    axes.set_aspect("equal", adjustable="box")
     return picture
 
 

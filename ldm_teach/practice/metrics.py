@@ -44,3 +44,21 @@ def peak_signal_to_noise(x: Tensor, y: Tensor) -> float:
     """PSNR in decibels of images in [-1, 1], from the mean squared error over all of them: 10 log10(4 / MSE)."""
     checks.same_shape(x=x, y=y)
     return float(10 * torch.log10(4 / (x - y).square().mean()))
+
+
+def autocorrelation_time(x: Tensor, window: float = 5.0) -> float:
+    """How many steps of a chain are worth one independent draw: tau = 1 + 2 sum_k rho_k, in steps.
+
+    x: (steps, chains), one number of the state of each chain after each step, the chains at their stationary law. The
+    sum ends at the first lag beyond window * max(tau, 1). Raises ValueError where the chains are too short for that.
+    Source: Sokal 1997, sec. 3 (there tau_int = tau / 2).
+    """
+    if checks.floating("x", x).ndim != 2:
+        raise ValueError(f"x has shape {tuple(x.shape)}; want (steps, chains)")
+    x = x - x.mean()
+    variance, tau = x.square().mean(), 1.0
+    for lag in range(1, len(x)):
+        tau += 2 * float((x[lag:] * x[:-lag]).mean() / variance)
+        if lag > window * max(tau, 1):
+            return tau
+    raise ValueError(f"x has {len(x)} steps; want more than {window:g} autocorrelation times, here about {tau:.0f}")

@@ -5,7 +5,13 @@ import scipy.linalg
 import torch
 
 from ldm_teach.models.classifier import ImageClassifier
-from ldm_teach.practice.metrics import accuracy, frechet_distance, judge_images, peak_signal_to_noise
+from ldm_teach.practice.metrics import (
+    accuracy,
+    autocorrelation_time,
+    frechet_distance,
+    judge_images,
+    peak_signal_to_noise,
+)
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -38,6 +44,28 @@ def test_accuracy_and_its_error():
 def test_psnr():
     x = torch.zeros(2, 1, 4, 4)
     assert peak_signal_to_noise(x, x + 0.2) == pytest.approx(20, abs=1e-4)  # mean squared error 0.04 of a range of 2
+
+
+def autoregression(a: float, steps: int) -> torch.Tensor:
+    """x <- a x + noise of variance one, a thousand chains from their stationary law: (steps, 1000)."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1000, dtype=torch.float64, generator=generator) / (1 - a * a) ** 0.5
+    chain = []
+    for _ in range(steps):
+        x = a * x + torch.randn(1000, dtype=torch.float64, generator=generator)
+        chain.append(x)
+    return torch.stack(chain)
+
+
+@pytest.mark.parametrize("a", [0.0, 0.8, -0.5])
+def test_autocorrelation_time_of_an_autoregression(a):
+    """rho_k = a^k, so tau = (1 + a) / (1 - a); each of the few lags that are summed errs by 1 / sqrt(400,000)."""
+    assert autocorrelation_time(autoregression(a, 400)) == pytest.approx((1 + a) / (1 - a), rel=0.05)
+
+
+def test_autocorrelation_time_wants_long_chains():
+    with pytest.raises(ValueError, match="x has 20 steps; want more than 5 autocorrelation times"):
+        autocorrelation_time(autoregression(0.99, 20))
 
 
 def test_judge_sees_the_same_in_one_batch_and_in_many():
