@@ -13,7 +13,9 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice import recipes
 from ldm_teach.practice.data import FASHION_CLASSES
 from ldm_teach.practice.training import choose_device
+from ldm_teach.theory.samplers import ddim, ddpm, dpm_solver, heun, predictor_corrector
 
+SAMPLERS = {sampler.__name__: sampler for sampler in (ddpm, ddim, heun, dpm_solver, predictor_corrector)}
 RECIPES = {
     "fashion-judge": recipes.fashion_judge,
     "fashion-perceptual": recipes.fashion_perceptual,
@@ -38,14 +40,23 @@ def train(name: str, quick: bool, resume: bool, device: str | None, workers: int
 
 
 def sample(
-    name: str, condition: list[int], w: list[float], steps: int, count: int, seed: int, device: str | None, out: Path
+    name: str,
+    condition: list[int],
+    w: list[float],
+    sampler: str,
+    steps: int,
+    count: int,
+    seed: int,
+    device: str | None,
+    out: Path,
 ) -> None:
     """Write a PNG: a row for each class, `count` samples of it at each guidance weight, all from the same noise."""
     from ldm_teach.interactive.plots import labelled_grid
 
     model = LatentDiffusion.load(name).to(choose_device(device))
     labels = model.encoder.check(condition).repeat_interleave(count)
-    images = [model.sample(labels, w=x, num_steps=steps, generator=torch.Generator().manual_seed(seed)) for x in w]
+    settings = dict(num_steps=steps, sampler=SAMPLERS[sampler])
+    images = [model.sample(labels, w=x, generator=torch.Generator().manual_seed(seed), **settings) for x in w]
     cells = torch.stack([x.cpu().unflatten(0, (len(condition), count)) for x in images], dim=1)  # (rows, w, count, ...)
     title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {steps} steps"
     figure = labelled_grid(
@@ -56,13 +67,14 @@ def sample(
     print(f"wrote {out}")
 
 
-def evaluate(name: str, judge: str, w: list[float], samples: int, steps: int, seed: int) -> None:
+def evaluate(name: str, judge: str, w: list[float], samples: int, sampler: str, steps: int, seed: int) -> None:
     """Print the Frechet distance and the condition accuracy at each weight, with their floors on real data."""
     from ldm_teach.practice.evaluation import evaluate as rows
 
-    print(f"{name}: {samples:,} samples, {steps} DDIM steps, seed {seed}, judged by {judge}")
+    print(f"{name}: {samples:,} samples, {steps} steps of {sampler}, seed {seed}, judged by {judge}")
     print(f"{'':40} {'Frechet distance':>17} {'accuracy':>18}")
-    for row in rows(LatentDiffusion.load(name), ImageClassifier.load(judge), w, samples, steps, seed):
+    settings = dict(num_samples=samples, sampler=SAMPLERS[sampler], num_steps=steps, seed=seed)
+    for row in rows(LatentDiffusion.load(name), ImageClassifier.load(judge), w, **settings):
         accuracy = f"{100 * row.accuracy:.1f} ± {100 * row.accuracy_error:.1f} %"
         print(f"{row.name:40} {row.frechet:17.3f} {accuracy:>18}", flush=True)
 
@@ -104,7 +116,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("name", nargs="?", default="fashion-class", help="a shipped model or a directory")
     c.add_argument("--condition", type=int, nargs="+", default=list(range(10)), help="classes, one row each")
     c.add_argument("--w", type=float, nargs="+", default=[1.0], help="guidance weights, one column each")
-    c.add_argument("--steps", type=int, default=20, help="DDIM steps")
+    c.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="the reverse process")
+    c.add_argument("--steps", type=int, default=20, help="steps of the sampler")
     c.add_argument("--count", type=int, default=8, help="samples for each class and weight")
     c.add_argument("--seed", type=int, default=0, help="of the noise")
     c.add_argument("--device", help="cuda, mps or cpu")
@@ -115,7 +128,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
     c.add_argument("--w", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0, 4.0], help="guidance weights")
     c.add_argument("--samples", type=int, default=10_000, help="number of samples at each weight")
-    c.add_argument("--steps", type=int, default=20, help="DDIM steps")
+    c.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="the reverse process")
+    c.add_argument("--steps", type=int, default=20, help="steps of the sampler")
     c.add_argument("--seed", type=int, default=0, help="of the noise")
 
     c = command(bench)

@@ -1,6 +1,6 @@
 """The figures of a class-conditional model of Fashion-MNIST, each beside its floor on real data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice.data import FASHION_CLASSES, fashion_mnist
 from ldm_teach.practice.metrics import accuracy, frechet_distance, judge_images, peak_signal_to_noise
+from ldm_teach.theory.samplers import dpm_solver
 
 
 class Row(NamedTuple):
@@ -26,6 +27,7 @@ def evaluate(
     weights: Sequence[float],
     num_samples: int = 10_000,
     num_steps: int = 20,
+    sampler: Callable = dpm_solver,
     seed: int = 0,
     batch_size: int = 500,
 ) -> Iterator[Row]:
@@ -51,6 +53,7 @@ def evaluate(
     labels = torch.arange(num_samples) % len(FASHION_CLASSES)
     for w in weights:
         generator = torch.Generator().manual_seed(seed)
-        samples = [model.sample(y, w=w, num_steps=num_steps, generator=generator) for y in labels.split(batch_size)]
+        settings = dict(w=w, num_steps=num_steps, generator=generator, sampler=sampler)
+        samples = [model.sample(y, **settings) for y in labels.split(batch_size)]
         features, predicted = judge_images(judge, torch.cat(samples))
         yield Row(f"samples, w = {w:g}", frechet_distance(features, real), *accuracy(predicted, labels))

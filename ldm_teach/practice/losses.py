@@ -17,6 +17,17 @@ def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generato
     return F.cross_entropy(model(x), y, label_smoothing=0.05)
 
 
+def mirrored(loss):
+    """The same loss on batches (x (B, C, H, W), ...) of which a random half of the images is mirrored left to right."""
+
+    def on_mirrored(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+        x, *rest = batch
+        chosen = torch.rand(len(x), generator=generator, device=x.device) < 0.5
+        return loss(model, (torch.where(chosen[:, None, None, None], x.flip(-1), x), *rest), generator)
+
+    return on_mirrored
+
+
 def perceptual_distance(network: ImageClassifier, x: Tensor, y: Tensor) -> Tensor:
     """How differently a classifier sees two batches of images (B, C, H, W): scalar, 0 where they are equal.
 

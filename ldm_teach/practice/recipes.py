@@ -18,7 +18,7 @@ from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.practice.data import Batches, fashion_mnist
-from ldm_teach.practice.losses import autoencoder_loss, classification_loss, diffusion_loss
+from ldm_teach.practice.losses import autoencoder_loss, classification_loss, diffusion_loss, mirrored
 from ldm_teach.practice.training import Loss, Step, cosine_decay, fit
 from ldm_teach.theory.schedule import NoiseSchedule
 
@@ -57,9 +57,9 @@ def fashion_judge(quick: bool = False) -> Training:
     model = seeded(lambda: ImageClassifier(widths=(32, 64, 128)), seed=1)
     batches = Batches(*fashion_mnist(), batch_size=128, seed=1)
     settings = dict(
-        num_steps=200 if quick else 1_900, learning_rate=4e-3, weight_decay=0.05, decay=cosine_decay, seed=1
+        num_steps=200 if quick else 4_000, learning_rate=4e-3, weight_decay=0.05, decay=cosine_decay, seed=1
     )
-    return Training(model, classification_loss, batches, settings)
+    return Training(model, mirrored(classification_loss), batches, settings)
 
 
 def fashion_perceptual(quick: bool = False) -> Training:

@@ -20,6 +20,7 @@ from ldm_teach.practice.losses import (
     autoencoder_loss,
     classification_loss,
     diffusion_loss,
+    mirrored,
     perceptual_distance,
     score_matching_loss,
 )
@@ -296,6 +297,14 @@ def test_a_training_step_on_meta_reads_nothing_back():
     assert value.device.type == "meta"
     with pytest.raises(RuntimeError, match=r"cannot be called on meta tensors"):
         value.item()
+
+
+def test_mirrored_turns_half_of_the_images_and_keeps_the_labels():
+    x, y, seen = torch.arange(6.0).reshape(1, 1, 2, 3).repeat(1000, 1, 1, 1), torch.arange(1000), []
+    mirrored(lambda model, batch, generator: seen.extend(batch))(None, (x, y), seeded())
+    turned = (seen[0] == x.flip(-1)).all(dim=(1, 2, 3))
+    assert ((seen[0] == x).all(dim=(1, 2, 3)) ^ turned).all() and torch.equal(seen[1], y)
+    assert abs(int(turned.sum()) - 500) < 4 * 250**0.5
 
 
 def test_classification_loss_of_a_uniform_classifier_is_log_k():
