@@ -14,7 +14,7 @@ from ldm_teach.interactive.plots import figure_png, png
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.theory.samplers import dpm_solver
 
-PREVIEW_STEPS = 3
+PREVIEW_STEPS, FULL_STEPS = 3, 12  # of DPM-Solver++(2M), while a slider moves and once it is released
 PAUSE = 0.25  # seconds without a new value after which the slider counts as released
 
 
@@ -94,7 +94,7 @@ class Panel:
         slider = dict(layout=wide, style=dict(description_width="80px"))
         self.weight = ipywidgets.FloatSlider(1.0, min=-1.0, max=6.0, step=0.1, description="guidance", **slider)
         self.label = ipywidgets.Dropdown(options=list(self.classes), description="class", **slider)
-        self.steps = ipywidgets.IntSlider(20, min=2, max=50, description="steps", **slider)
+        self.steps = ipywidgets.IntSlider(FULL_STEPS, min=2, max=50, description="steps", **slider)
         self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **slider)
         self.image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(width="720px"))
         self.caption = ipywidgets.Label()

@@ -67,10 +67,16 @@ def test_dragging_the_guidance_slider_morphs_the_picture(lab, tmp_path):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport=dict(width=1200, height=900))
         page.goto(lab)
-        page.locator(".jp-Notebook .jp-CodeCell").first.click(timeout=60_000)
-        page.keyboard.press("Control+Enter")
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+        cell, prompt = page.locator(".jp-Notebook .jp-CodeCell").first, page.locator(".jp-InputPrompt").first
+        for _ in range(30):  # a key pressed before the notebook is ready is lost
+            if prompt.inner_text().strip() != "[ ]:":
+                break
+            cell.click(timeout=60_000)
+            page.keyboard.press("Control+Enter")
+            page.wait_for_timeout(1000)
         image, caption = page.locator("img.widget-image"), page.get_by_text("full quality")
-        expect(caption).to_contain_text("w = 1.0 (s = 2.0), 20 steps: full quality", timeout=120_000)
+        expect(caption).to_contain_text("w = 1.0 (s = 2.0), 12 steps: full quality", timeout=120_000)
         assert page.get_by_text("guidance", exact=True).count() == 1
 
         seen = [image.get_attribute("src")]
@@ -84,7 +90,7 @@ def test_dragging_the_guidance_slider_morphs_the_picture(lab, tmp_path):
         seen.append(image.get_attribute("src"))  # still held: a preview
         page.mouse.up()
         expect(caption).not_to_contain_text("w = 1.0", timeout=30_000)
-        expect(caption).to_contain_text("20 steps: full quality", timeout=30_000)
+        expect(caption).to_contain_text("12 steps: full quality", timeout=30_000)
         seen.append(image.get_attribute("src"))
         page.screenshot(path=os.environ.get("LDM_TEACH_SCREENSHOT", tmp_path / "panel.png"))
         browser.close()

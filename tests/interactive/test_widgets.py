@@ -29,7 +29,7 @@ def pixels(png: bytes) -> np.ndarray:
 def test_first_picture_is_at_full_quality_and_says_so(panel):
     assert panel.weight.description == "guidance"
     assert pixels(panel.image.value).shape == (3 * 12, 3 * (4 * 12 + 3 * 2))
-    assert panel.caption.value == "zero, w = 1.0 (s = 2.0), 20 steps: full quality"
+    assert panel.caption.value == "zero, w = 1.0 (s = 2.0), 12 steps: full quality"
 
 
 def test_a_change_draws_a_preview_and_then_full_quality(panel):
@@ -37,7 +37,7 @@ def test_a_change_draws_a_preview_and_then_full_quality(panel):
     assert panel.caption.value == f"zero, w = 3.0 (s = 4.0), {widgets.PREVIEW_STEPS} steps: preview"
     preview = panel.image.value
     panel.settle()
-    assert panel.caption.value == "zero, w = 3.0 (s = 4.0), 20 steps: full quality"
+    assert panel.caption.value == "zero, w = 3.0 (s = 4.0), 12 steps: full quality"
     assert panel.image.value != preview
 
 
@@ -71,7 +71,7 @@ def test_while_dragging_only_the_last_value_is_drawn_in_full(panel):
     for w in (1.5, 2.0, 2.5, 3.0):
         panel.weight.value = w
     panel.settle()
-    assert drawn == [(widgets.PREVIEW_STEPS, w) for w in (1.5, 2.0, 2.5, 3.0)] + [(20, 3.0)]
+    assert drawn == [(widgets.PREVIEW_STEPS, w) for w in (1.5, 2.0, 2.5, 3.0)] + [(widgets.FULL_STEPS, 3.0)]
 
 
 def test_changes_from_many_threads_end_at_the_last_one(panel):
