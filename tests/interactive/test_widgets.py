@@ -88,7 +88,7 @@ def test_changes_from_many_threads_end_at_the_last_one(panel):
     panel.settle()
     assert panel.caption.value.startswith(f"zero, w = {panel.weight.value:.1f} ")
     assert panel.caption.value.endswith("full quality")
-    assert panel.image.value == panel.render(20)
+    assert panel.image.value == panel.render(widgets.FULL_STEPS)
 
 
 def test_it_leaves_the_default_generator_alone(panel):

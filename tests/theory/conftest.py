@@ -24,7 +24,7 @@ def within(request):
     """within(error, tolerance) asserts error <= tolerance, and keeps both for the table where the test holds a law."""
 
     def check(error, tolerance: float) -> None:
-        error = float(error)
+        error = float(torch.as_tensor(error).detach())
         law = request.node.get_closest_marker("law")
         if law:
             request.config.stash.setdefault(MEASURED, []).append(
