@@ -84,14 +84,16 @@ def test_dragging_the_guidance_slider_morphs_the_picture(lab, tmp_path):
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         page.mouse.move(x, y)
         page.mouse.down()
-        for i in range(1, 25):
-            page.mouse.move(x + 5 * i, y)
-            page.wait_for_timeout(40)
-        seen.append(image.get_attribute("src"))  # still held: a preview
+        for stop in (60, 120):  # pixels; still held at each
+            for i in range(stop - 60, stop, 5):
+                page.mouse.move(x + i + 5, y)
+                page.wait_for_timeout(40)
+            expect(image).not_to_have_attribute("src", seen[-1], timeout=30_000)
+            seen.append(image.get_attribute("src"))
         page.mouse.up()
-        expect(caption).not_to_contain_text("w = 1.0", timeout=30_000)
-        expect(caption).to_contain_text("12 steps: full quality", timeout=30_000)
-        seen.append(image.get_attribute("src"))
+        w = float(page.locator(".widget-readout").first.inner_text())
+        expect(caption).to_contain_text(f"w = {w:.1f} (s = {1 + w:.1f}), 12 steps: full quality", timeout=30_000)
+        assert w > 2
         page.screenshot(path=os.environ.get("LDM_TEACH_SCREENSHOT", tmp_path / "panel.png"))
         browser.close()
     assert len(set(seen)) == 3
