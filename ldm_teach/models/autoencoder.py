@@ -1,6 +1,6 @@
 """Perceptual compression: an encoder E and a decoder D around a small latent (Rombach et al. 2022, sec. 3.1)."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -37,8 +37,9 @@ def stage(width: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width, width) for _ in range(depth)))
 
 
-class KLAutoencoder(nn.Module):
-    """A convolutional autoencoder whose latent is a Gaussian (Rombach et al. 2022, "KL-reg").
+@dataclass(frozen=True)
+class Architecture:
+    """The shape that encoder and decoder share, whatever regularizes the latent between them.
 
     An image (B, image_channels, H, W) is padded to a multiple of max(8, 2f) (28 -> 32), so that a U-Net can halve the
     latent again, and becomes (B, latent_channels, h, w), smaller by `downsampling` f = 2^m with m = 0..3. The first
@@ -49,86 +50,104 @@ class KLAutoencoder(nn.Module):
     Raises ValueError for a factor other than 1, 2, 4, 8, or widths and depths of another length.
     """
 
-    def __init__(
-        self,
-        image_size: tuple[int, int] = (28, 28),
-        image_channels: int = 1,
-        downsampling: int = 4,
-        latent_channels: int = 4,
-        widths: tuple[int, ...] = (48, 96),
-        depths: tuple[int, ...] = (1, 3),
-    ):
-        super().__init__()
-        if downsampling not in (1, 2, 4, 8):
-            raise ValueError(f"downsampling is {downsampling!r}; want 1, 2, 4 or 8")
-        resolutions = max(1, downsampling.bit_length() - 1)
-        if not len(widths) == len(depths) == resolutions:
+    image_size: tuple[int, int] = (28, 28)
+    image_channels: int = 1
+    downsampling: int = 4
+    latent_channels: int = 4
+    widths: tuple[int, ...] = (48, 96)
+    depths: tuple[int, ...] = (1, 3)
+
+    def __post_init__(self):
+        if self.downsampling not in (1, 2, 4, 8):
+            raise ValueError(f"downsampling is {self.downsampling!r}; want 1, 2, 4 or 8")
+        resolutions = max(1, self.downsampling.bit_length() - 1)
+        if not len(self.widths) == len(self.depths) == resolutions:
             raise ValueError(
-                f"widths {widths} and depths {depths} have {len(widths)} and {len(depths)} entries; "
-                f"downsampling {downsampling} wants {resolutions} each"
+                f"widths {self.widths} and depths {self.depths} have {len(self.widths)} and {len(self.depths)} "
+                f"entries; downsampling {self.downsampling} wants {resolutions} each"
             )
-        self.config = dict(
-            image_size=tuple(image_size),
-            image_channels=image_channels,
-            downsampling=downsampling,
-            latent_channels=latent_channels,
-            widths=tuple(widths),
-            depths=tuple(depths),
-        )
-        shuffle = min(downsampling, 2)
-        pixels = image_channels * shuffle**2
-        encoder = [
+
+    @property
+    def multiple(self) -> int:
+        """What the height and the width of an image are padded to a multiple of."""
+        return max(8, 2 * self.downsampling)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of the latent of one image."""
+        h, w = (-(-size // self.multiple) * self.multiple // self.downsampling for size in self.image_size)
+        return self.latent_channels, h, w
+
+    def encoder(self, channels: int) -> nn.Sequential:
+        """From padded images to (B, channels, h, w)."""
+        shuffle, widths, depths = min(self.downsampling, 2), self.widths, self.depths
+        layers = [
             nn.PixelUnshuffle(shuffle),
-            nn.Conv2d(pixels, widths[0], 3, padding=1),
+            nn.Conv2d(self.image_channels * shuffle**2, widths[0], 3, padding=1),
             stage(widths[0], depths[0] - 1),
         ]
         for fine, coarse, depth in zip(widths, widths[1:], depths[1:], strict=False):
-            encoder += [nn.Conv2d(fine, coarse, 3, stride=2, padding=1), stage(coarse, depth - 1)]
-        encoder += [normalize(widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 2 * latent_channels, 1)]
+            layers += [nn.Conv2d(fine, coarse, 3, stride=2, padding=1), stage(coarse, depth - 1)]
+        return nn.Sequential(*layers, normalize(widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], channels, 1))
 
-        decoder = [nn.Conv2d(latent_channels, widths[-1], 3, padding=1), stage(widths[-1], depths[-1])]
+    def decoder(self) -> nn.Sequential:
+        """From latents (B, latent_channels, h, w) to padded images."""
+        shuffle, widths, depths = min(self.downsampling, 2), self.widths, self.depths
+        layers = [nn.Conv2d(self.latent_channels, widths[-1], 3, padding=1), stage(widths[-1], depths[-1])]
         for coarse, fine, depth in zip(widths[:0:-1], widths[-2::-1], depths[-2::-1], strict=True):
-            decoder += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), stage(fine, depth)]
-        decoder += [
-            normalize(widths[0]),
-            nn.SiLU(),
-            nn.Conv2d(widths[0], pixels, 3, padding=1),
-            nn.PixelShuffle(shuffle),
-        ]
+            layers += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), stage(fine, depth)]
+        pixels = nn.Conv2d(widths[0], self.image_channels * shuffle**2, 3, padding=1)
+        return nn.Sequential(*layers, normalize(widths[0]), nn.SiLU(), pixels, nn.PixelShuffle(shuffle))
 
-        self.encoder, self.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
+    def pad(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) grown at the bottom and on the right. Raises ValueError for images of another shape."""
+        want = (self.image_channels, *self.image_size)
+        if x.ndim != 4 or tuple(x.shape[1:]) != want:
+            raise ValueError(f"x has shape {tuple(x.shape)}; want (B, {want[0]}, {want[1]}, {want[2]})")
+        bottom, right = (-size % self.multiple for size in self.image_size)
+        return F.pad(x, (0, right, 0, bottom), mode="replicate").contiguous(memory_format=torch.channels_last)
+
+    def crop(self, x: Tensor) -> Tensor:
+        """The inverse of `pad`."""
+        height, width = self.image_size
+        return x[..., :height, :width]
+
+    def check_latent(self, z: Tensor) -> Tensor:
+        """z itself, channels last. Raises ValueError unless it is (B, c, h, w)."""
+        if z.ndim != 4 or tuple(z.shape[1:]) != self.latent_shape:
+            c, h, w = self.latent_shape
+            raise ValueError(f"z has shape {tuple(z.shape)}; want (B, {c}, {h}, {w})")
+        return z.contiguous(memory_format=torch.channels_last)
+
+
+class KLAutoencoder(nn.Module):
+    """A convolutional autoencoder whose latent is a Gaussian (Rombach et al. 2022, "KL-reg").
+
+    Keyword arguments are those of `Architecture`, which see for shapes and errors.
+    """
+
+    def __init__(self, **architecture):
+        super().__init__()
+        self.architecture = Architecture(**architecture)
+        self.config = asdict(self.architecture)
+        self.encoder = self.architecture.encoder(2 * self.architecture.latent_channels)
+        self.decoder = self.architecture.decoder()
         self.to(memory_format=torch.channels_last)  # what convolutions on a CPU, and on tensor cores, read fastest
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(c, h, w) of the latent of one image."""
-        f = self.config["downsampling"]
-        h, w = (-(-size // self._multiple) * self._multiple // f for size in self.config["image_size"])
-        return self.config["latent_channels"], h, w
-
-    @property
-    def _multiple(self) -> int:
-        return max(8, 2 * self.config["downsampling"])
+        return self.architecture.latent_shape
 
     def encode(self, x: Tensor) -> DiagonalGaussian:
         """The posterior q(z|x) of images x (B, C, H, W) in [-1, 1]; its tensors are (B, c, h, w)."""
-        want = (self.config["image_channels"], *self.config["image_size"])
-        if x.ndim != 4 or tuple(x.shape[1:]) != want:
-            raise ValueError(f"x has shape {tuple(x.shape)}; want (B, {want[0]}, {want[1]}, {want[2]})")
-        bottom, right = (-size % self._multiple for size in want[1:])
-        x = F.pad(x, (0, right, 0, bottom), mode="replicate")
-        moments = self.encoder(x.contiguous(memory_format=torch.channels_last)).to(x.dtype)  # also under autocast
+        moments = self.encoder(self.architecture.pad(x)).to(x.dtype)  # full precision also under autocast
         mean, log_std = moments.chunk(2, dim=1)
         return DiagonalGaussian(mean, log_std.clamp(-10, 5).exp())
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, C, H, W), near [-1, 1], from latents z (B, c, h, w)."""
-        if z.ndim != 4 or tuple(z.shape[1:]) != self.latent_shape:
-            c, h, w = self.latent_shape
-            raise ValueError(f"z has shape {tuple(z.shape)}; want (B, {c}, {h}, {w})")
-        height, width = self.config["image_size"]
-        x = self.decoder(z.contiguous(memory_format=torch.channels_last)).to(z.dtype)
-        return x[..., :height, :width]
+        return self.architecture.crop(self.decoder(self.architecture.check_latent(z)).to(z.dtype))
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, DiagonalGaussian]:
         """The reconstruction D(z) of x from a sample z of q(z|x), and q(z|x): what the loss needs in one call."""
@@ -144,6 +163,113 @@ class KLAutoencoder(nn.Module):
         """The autoencoder saved in a directory or shipped under a name, in evaluation mode."""
         directory = checkpoint.locate(name_or_dir)
         config, tensors = checkpoint.read(directory, "KLAutoencoder")
+        autoencoder = cls(**config)
+        checkpoint.fill(autoencoder, tensors, directory)
+        return autoencoder.eval()
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What a VQ encoder returns: z (B, c, h, w), the code nearest to it at each position, and its number (B, h, w).
+
+    `mean` and `std` let a latent diffusion model read it as a posterior that is certain of z: the diffusion runs on the
+    continuous latent, and the decoder quantizes first (Rombach et al. 2022, sec. 3.1).
+    """
+
+    z: Tensor
+    quantized: Tensor
+    indices: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.z
+
+    @property
+    def std(self) -> Tensor:
+        return torch.zeros_like(self.z)
+
+
+def straight_through(z: Tensor, quantized: Tensor) -> Tensor:
+    """`quantized` going forward, the gradient of z coming back. Source: van den Oord et al. 2017, sec. 3.2."""
+    return z + (quantized - z).detach()
+
+
+class VQAutoencoder(nn.Module):
+    """A convolutional autoencoder whose decoder rounds the latent to the nearest of `num_codes` vectors ("VQ-reg").
+
+    Keyword arguments are those of `Architecture`. In training mode `forward` keeps a running average of how often each
+    code is used and moves a code that has fallen below `dead_below` of its share onto a random latent of the batch.
+    Source: van den Oord et al. 2017; Rombach et al. 2022, sec. 3.1; revival, Dhariwal et al. 2020 (Jukebox), sec. 3.1.
+    """
+
+    def __init__(self, num_codes: int = 1024, dead_below: float = 0.03, **architecture):
+        super().__init__()
+        self.architecture = Architecture(**architecture)
+        self.config = dict(num_codes=num_codes, dead_below=dead_below, **asdict(self.architecture))
+        channels = self.architecture.latent_channels
+        self.encoder, self.decoder = self.architecture.encoder(channels), self.architecture.decoder()
+        self.codebook = nn.Parameter(torch.randn(num_codes, channels))
+        self.register_buffer("share", torch.ones(num_codes))  # of use, in units of 1 / num_codes
+        self.to(memory_format=torch.channels_last)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of the latent of one image."""
+        return self.architecture.latent_shape
+
+    def quantize(self, z: Tensor) -> Codes:
+        """The nearest codes to latents z (B, c, h, w): argmin_k |z - e_k|^2 at each position."""
+        with torch.no_grad():
+            points = z.movedim(1, -1)  # (B, h, w, c)
+            far = self.codebook.square().sum(1) - 2 * points @ self.codebook.T  # |z - e|^2 - |z|^2: (B, h, w, K)
+            indices = far.argmin(dim=-1)
+        return Codes(z, F.embedding(indices, self.codebook).movedim(-1, 1), indices)
+
+    def encode(self, x: Tensor) -> Codes:
+        """The codes of images x (B, C, H, W) in [-1, 1]."""
+        return self.quantize(self.encoder(self.architecture.pad(x)).to(x.dtype))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images (B, C, H, W), near [-1, 1], from continuous latents z (B, c, h, w), which are quantized first."""
+        return self._draw(self.quantize(self.architecture.check_latent(z)).quantized)
+
+    def _draw(self, quantized: Tensor) -> Tensor:
+        return self.architecture.crop(self.decoder(quantized).to(quantized.dtype))
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Codes]:
+        """The reconstruction of x, with straight-through gradients, and its codes: what the loss needs in one call."""
+        z = self.encoder(self.architecture.pad(x)).to(x.dtype)
+        if self.training:
+            self._revive(z.detach(), generator)
+        codes = self.quantize(z)
+        if self.training:
+            self._count(codes.indices)
+        return self._draw(straight_through(codes.z, codes.quantized)), codes
+
+    @torch.no_grad()
+    def _revive(self, z: Tensor, generator: torch.Generator | None) -> None:
+        points = z.movedim(1, -1).flatten(0, 2)  # (B*h*w, c)
+        chosen = torch.randint(len(points), self.share.shape, generator=generator, device=z.device)
+        dead = self.share < self.config["dead_below"]
+        self.codebook.copy_(torch.where(dead[:, None], points[chosen], self.codebook))
+        self.share.masked_fill_(dead, 1.0)
+
+    @torch.no_grad()
+    def _count(self, indices: Tensor, decay: float = 0.99) -> None:
+        counts = torch.zeros_like(self.share).index_add_(
+            0, indices.flatten(), torch.ones_like(indices.flatten()).to(self.share)
+        )
+        self.share.lerp_(counts * len(self.share) / indices.numel(), 1 - decay)
+
+    def save(self, directory: Path | str) -> None:
+        """Write the autoencoder to a directory, in half precision."""
+        checkpoint.write(directory, "VQAutoencoder", self.config, checkpoint.to_half(self.state_dict()))
+
+    @classmethod
+    def load(cls, name_or_dir: Path | str) -> "VQAutoencoder":
+        """The autoencoder saved in a directory or shipped under a name, in evaluation mode."""
+        directory = checkpoint.locate(name_or_dir)
+        config, tensors = checkpoint.read(directory, "VQAutoencoder")
         autoencoder = cls(**config)
         checkpoint.fill(autoencoder, tensors, directory)
         return autoencoder.eval()

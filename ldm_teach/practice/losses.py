@@ -1,11 +1,13 @@
 """What each training minimizes: a loss is a function (model, batch, generator) -> scalar."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldm_teach.models.autoencoder import Codes, DiagonalGaussian
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.theory.parameterization import v_from_eps
 from ldm_teach.theory.schedule import NoiseSchedule
@@ -42,17 +44,41 @@ def perceptual_distance(network: ImageClassifier, x: Tensor, y: Tensor) -> Tenso
     return distance
 
 
-def autoencoder_loss(network: ImageClassifier | None, *, kl_weight: float, perceptual_weight: float):
-    """The KL-regularized reconstruction loss of an autoencoder (Rombach et al. 2022, appendix G, without the critic).
+def kl_per_element(posterior: DiagonalGaussian) -> Tensor:
+    """KL(q(z|x) || N(0, I)) in nats, averaged over the images and the elements of the latent: scalar."""
+    return posterior.kl().mean()
 
-    Mean squared error a pixel + perceptual_weight * perceptual_distance + kl_weight * KL in nats an element of the
-    latent. `network` = None leaves the perceptual term out. Returns a loss on batches (x (B, C, H, W), ...).
+
+def kl_per_image(posterior: DiagonalGaussian) -> Tensor:
+    """KL(q(z|x) || N(0, I)) in nats an image: the sum over the latent, averaged over the images. Scalar."""
+    return posterior.kl().flatten(1).sum(1).mean()
+
+
+def codebook_loss(codes: Codes, commitment: float = 0.25) -> Tensor:
+    """|sg[z] - e|^2 + commitment |z - sg[e]|^2, averaged: codes move to the latents, and latents stay near codes.
+
+    sg stops the gradient. Source: van den Oord et al. 2017, eq. 3.
+    """
+    return F.mse_loss(codes.quantized, codes.z.detach()) + commitment * F.mse_loss(codes.z, codes.quantized.detach())
+
+
+def autoencoder_loss(
+    network: ImageClassifier | None,
+    *,
+    regularizer: Callable[[Any], Tensor],
+    weight: float,
+    perceptual_weight: float,
+):
+    """The regularized reconstruction loss of an autoencoder (Rombach et al. 2022, appendix G, without the critic).
+
+    Mean squared error a pixel + perceptual_weight * perceptual_distance + weight * regularizer(posterior or codes).
+    `network` = None leaves the perceptual term out. Returns a loss on batches (x (B, C, H, W), ...).
     """
 
     def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
         x = batch[0]
-        reconstruction, posterior = model(x, generator)
-        total = F.mse_loss(reconstruction, x) + kl_weight * posterior.kl().mean()
+        reconstruction, latent = model(x, generator)
+        total = F.mse_loss(reconstruction, x) + weight * regularizer(latent)
         if network is not None and perceptual_weight:
             total = total + perceptual_weight * perceptual_distance(network.to(x.device), reconstruction, x)
         return total

@@ -18,7 +18,7 @@ from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.practice.data import Batches, fashion_mnist
-from ldm_teach.practice.losses import autoencoder_loss, classification_loss, diffusion_loss, mirrored
+from ldm_teach.practice.losses import autoencoder_loss, classification_loss, diffusion_loss, kl_per_element, mirrored
 from ldm_teach.practice.training import Loss, Step, cosine_decay, fit
 from ldm_teach.theory.schedule import NoiseSchedule
 
@@ -76,7 +76,7 @@ def fashion_autoencoder(quick: bool = False) -> Training:
     """The KL autoencoder with f = 4 whose 8x8x4 latents the latent models diffuse."""
     model = seeded(lambda: KLAutoencoder(downsampling=4), seed=3)
     eyes = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
-    loss = autoencoder_loss(eyes, kl_weight=3e-4, perceptual_weight=4e-2)
+    loss = autoencoder_loss(eyes, regularizer=kl_per_element, weight=3e-4, perceptual_weight=4e-2)
     settings = dict(num_steps=200 if quick else 10_000, learning_rate=2e-3, decay=cosine_decay, seed=3)
     return Training(model, loss, Batches(*fashion_mnist(), batch_size=32, seed=3), settings)
 

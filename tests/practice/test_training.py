@@ -20,6 +20,7 @@ from ldm_teach.practice.losses import (
     autoencoder_loss,
     classification_loss,
     diffusion_loss,
+    kl_per_element,
     mirrored,
     perceptual_distance,
     score_matching_loss,
@@ -265,7 +266,7 @@ def test_autoencoder_loss_adds_its_terms():
     autoencoder, eyes = make_tiny_model().autoencoder, ImageClassifier(widths=(4, 4, 4))
     x = torch.rand(4, 1, 12, 12, generator=seeded()) * 2 - 1
     values = [
-        autoencoder_loss(eyes, kl_weight=k, perceptual_weight=p)(autoencoder, (x,), seeded(1))
+        autoencoder_loss(eyes, regularizer=kl_per_element, weight=k, perceptual_weight=p)(autoencoder, (x,), seeded(1))
         for k, p in ((0, 0), (1, 0), (0, 1))
     ]
     reconstruction, posterior = autoencoder(x, seeded(1))
