@@ -20,6 +20,7 @@ _HOMES = {
     "s_from_w": "theory.guidance",
     "classifier_free_guidance": "theory.guidance",
     "KLAutoencoder": "models.autoencoder",
+    "VQAutoencoder": "models.autoencoder",
     "UNet": "models.unet",
     "LatentDiffusion": "models.latent_diffusion",
     "fashion_mnist": "practice.data",

@@ -1,4 +1,4 @@
-"""python -m ldm_teach train | sample | evaluate | bench | doctor"""
+"""python -m ldm_teach train | sample | evaluate | compression | bench | doctor"""
 
 import argparse
 import sys
@@ -15,12 +15,17 @@ from ldm_teach.practice.data import FASHION_CLASSES
 from ldm_teach.practice.training import choose_device
 from ldm_teach.theory.samplers import ddim, ddpm, dpm_solver, heun, predictor_corrector
 
+COMPRESSED = ("fashion-autoencoder", *recipes.LADDER, *recipes.SHARPNESS)
 SAMPLERS = {sampler.__name__: sampler for sampler in (ddpm, ddim, heun, dpm_solver, predictor_corrector)}
 RECIPES = {
     "fashion-judge": recipes.fashion_judge,
     "fashion-perceptual": recipes.fashion_perceptual,
     "fashion-autoencoder": recipes.fashion_autoencoder,
     "fashion-class": recipes.fashion_class,
+    **recipes.LADDER,
+    **recipes.SHARPNESS,
+    **recipes.RATES,
+    **recipes.DOWNSTREAM,
 }
 
 
@@ -79,6 +84,30 @@ def evaluate(name: str, judge: str, w: list[float], samples: int, sampler: str, 
         print(f"{row.name:40} {row.frechet:17.3f} {accuracy:>18}", flush=True)
 
 
+def compression(names: list[str], judge: str, images: int) -> None:
+    """Print what each autoencoder costs and what it keeps of real test images, with the floors of real data."""
+    from ldm_teach.models.autoencoder import load_autoencoder
+    from ldm_teach.practice.compression import floor, measure
+    from ldm_teach.practice.data import fashion_mnist
+
+    eyes, test = ImageClassifier.load(judge), fashion_mnist(False)
+    x, y = test.x[:images], test.y[:images]
+    columns = f"{'':22} {'latent':>9} {'x':>5} {'bits':>6} {'PSNR':>6} {'SSIM':>6} {'Frechet':>8} {'accuracy':>9} "
+    print(columns + f"{'mean':>6} {'std':>6} {'use':>6} {'codes':>6} {'images/s':>9}")
+    distance, accuracy = floor(eyes, len(x))
+    print(f"{'real images':22} {'':9} {1:5.2f} {'':6} {'':6} {1:6.4f} {distance:8.4f} {100 * accuracy:8.1f}%")
+    for name in names:
+        row = measure(name, load_autoencoder(name), eyes, x, y)
+        use = "" if row.use is None else f"{100 * row.use:5.1f}%"
+        perplexity = "" if row.perplexity is None else f"{row.perplexity:.0f}"
+        print(
+            f"{name:22} {'x'.join(map(str, row.latent)):>9} {row.compression:5.2f} {row.bits:6.0f} {row.psnr:6.2f} "
+            f"{row.ssim:6.4f} {row.frechet:8.4f} {100 * row.accuracy:8.1f}% {row.mean:6.2f} {row.std:6.2f} {use:>6} "
+            f"{perplexity:>6} {row.images_per_second:9.0f}",
+            flush=True,
+        )
+
+
 def bench(notebooks: bool) -> None:
     """Print the ratios and times of this machine."""
     from ldm_teach.bench import bench as run
@@ -131,6 +160,11 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="the reverse process")
     c.add_argument("--steps", type=int, default=20, help="steps of the sampler")
     c.add_argument("--seed", type=int, default=0, help="of the noise")
+
+    c = command(compression)
+    c.add_argument("names", nargs="*", default=COMPRESSED, help="models or directories")
+    c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
+    c.add_argument("--images", type=int, default=10_000, help="number of test images")
 
     c = command(bench)
     c.add_argument("--no-notebooks", dest="notebooks", action="store_false", help="leave out what takes minutes")

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from ldm_teach.interactive.widgets import PREVIEW_STEPS, guidance_panel
+from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder, stage
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.layers import normalize
 from ldm_teach.practice.data import FASHION_CLASSES, Batches
-from ldm_teach.practice.losses import diffusion_loss
+from ldm_teach.practice.losses import autoencoder_loss, diffusion_loss, kl_per_element
 from ldm_teach.practice.training import fit
 from ldm_teach.theory.samplers import dpm_solver, final
 
@@ -90,6 +93,57 @@ def training_overhead(model: LatentDiffusion, batch: int = 128, repeats: int = 1
     steps.close()
 
 
+class PlainAutoencoder(nn.Module):
+    """The textbook's autoencoder for the same 8x8x4 latents: the first and the last blocks work at full resolution."""
+
+    def __init__(self, widths: tuple[int, int, int] = (32, 48, 96), latent_channels: int = 4):
+        super().__init__()
+        a, b, c = widths
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, a, 3, padding=1), stage(a, 1),
+            nn.Conv2d(a, b, 3, stride=2, padding=1), stage(b, 1),
+            nn.Conv2d(b, c, 3, stride=2, padding=1), stage(c, 2),
+            normalize(c), nn.SiLU(), nn.Conv2d(c, 2 * latent_channels, 1),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Conv2d(latent_channels, c, 3, padding=1), stage(c, 2),
+            nn.Upsample(scale_factor=2), nn.Conv2d(c, b, 3, padding=1), stage(b, 1),
+            nn.Upsample(scale_factor=2), nn.Conv2d(b, a, 3, padding=1), stage(a, 1),
+            normalize(a), nn.SiLU(), nn.Conv2d(a, 1, 3, padding=1),
+        )  # fmt: skip
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, DiagonalGaussian]:
+        height, width = x.shape[-2:]
+        padded = nn.functional.pad(x, (0, -width % 8, 0, -height % 8), mode="replicate")
+        mean, log_std = self.encoder(padded).chunk(2, dim=1)
+        posterior = DiagonalGaussian(mean, log_std.exp())
+        return self.decoder(posterior.sample(generator))[..., :height, :width], posterior
+
+
+def half_resolution(batch: int = 32, repeats: int = 15) -> None:
+    """Training steps of our autoencoder and of a plain one that works at full resolution, side by side."""
+    loss = autoencoder_loss(None, regularizer=kl_per_element, weight=3e-4, perceptual_weight=0)
+    x = torch.rand(batch, 1, 28, 28) * 2 - 1
+
+    def stepper(model: nn.Module) -> Callable[[], None]:
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+
+        def step() -> None:
+            loss(model, (x,), None).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return step
+
+    ours, plain = KLAutoencoder(), PlainAutoencoder()
+    ours_size, plain_size = (sum(p.numel() for p in model.parameters()) for model in (ours, plain))
+    print(
+        f"training throughput of the autoencoder ({ours_size:,} parameters) over one at full resolution "
+        f"({plain_size:,}): {ratio(stepper(plain), stepper(ours), repeats)}"
+    )
+
+
 def import_overhead() -> None:
     """`import ldm_teach` with the model and the theory loaded, over `import torch` alone, each in a fresh process."""
 
@@ -124,6 +178,7 @@ def bench(notebooks: bool = True) -> None:
     interactive(model)
     sampling_overhead(model)
     training_overhead(model)
+    half_resolution()
     import_overhead()
     if notebooks:
         notebook_memory()

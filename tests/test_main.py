@@ -89,3 +89,16 @@ def test_doctor_names_what_is_broken(monkeypatch, tmp_path, capsys):
     assert "`pip install torch==0.1`" in out
     assert "not installed: `pip install -r requirements.txt`" in out
     assert "is damaged: its SHA-256 is not the one in model.json; restore or retrain it" in out
+
+
+def test_compression_prints_a_row_for_each_autoencoder_below_real_images(capsys):
+    cli.main(["compression", "fashion-autoencoder", "fashion-vq-f4", "--images", "500"])
+    head, real, kl, vq = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["latent", "x", "bits", "PSNR"] and real.startswith("real images")
+    assert kl.split()[:3] == ["fashion-autoencoder", "4x8x8", "3.06"] and 28 < float(kl.split()[4]) < 31
+    assert vq.split()[3] == "832" and "%" in vq.split()[10]
+
+
+def test_compression_refuses_what_is_no_autoencoder():
+    with pytest.raises(SystemExit, match="fashion-judge is a ImageClassifier; want one of KLAutoencoder"):
+        cli.main(["compression", "fashion-judge", "--images", "100"])

@@ -144,3 +144,40 @@ v_from_eps = Exercise(
     },
     "v = (eps - noise z_t) / signal",
 )
+
+
+def _gaussian_kl(mean, log_variance, *, half=0.5, sign=-1.0, log_scale=1.0, power=1.0, one=1.0):
+    return half * (mean**2 + (power * log_variance).exp() - one + sign * log_scale * log_variance)
+
+
+gaussian_kl = Exercise(
+    _gaussian_kl,
+    dict(zip(("mean", "log_variance"), draw(2), strict=True)),
+    {
+        "the factor 1/2 is missing": dict(half=1.0),
+        "the sign of the logarithm is wrong: a thin density is dear": dict(sign=1.0),
+        "the logarithm is that of the variance: log sigma = log_variance / 2": dict(log_scale=2.0),
+        "exp(log_variance / 2) is sigma, want the variance": dict(power=0.5),
+        "exp(2 log_variance) is the variance squared": dict(power=2.0),
+        "the -1 is missing: the divergence of N(0, 1) from itself must be 0": dict(one=0.0),
+        "the whole has the wrong sign": dict(half=-0.5),
+    },
+    "(mean^2 + exp(log_variance) - 1 - log_variance) / 2",
+)
+
+
+def _nearest_code(z, codebook, *, best=torch.argmin, lengths=1.0, dot=-2.0):
+    return best(lengths * codebook.square().sum(1) + dot * z @ codebook.T, dim=1)
+
+
+nearest_code = Exercise(
+    _nearest_code,
+    dict(zip(("z", "codebook"), draw(2), strict=True)),
+    {
+        "these are the codes farthest away, want argmin": dict(best=torch.argmax),
+        "the length of the codes is left out: the largest product is not the nearest code": dict(lengths=0.0),
+        "the product with z has the wrong sign": dict(dot=2.0),
+        "the factor 2 of the product is missing": dict(dot=-1.0),
+    },
+    "argmin_k |z - e_k|^2 = argmin_k |e_k|^2 - 2 z . e_k",
+)

@@ -220,9 +220,8 @@ class VQAutoencoder(nn.Module):
     def quantize(self, z: Tensor) -> Codes:
         """The nearest codes to latents z (B, c, h, w): argmin_k |z - e_k|^2 at each position."""
         with torch.no_grad():
-            points = z.movedim(1, -1)  # (B, h, w, c)
-            far = self.codebook.square().sum(1) - 2 * points @ self.codebook.T  # |z - e|^2 - |z|^2: (B, h, w, K)
-            indices = far.argmin(dim=-1)
+            points = z.movedim(1, -1).flatten(0, 2)  # (B*h*w, c)
+            indices = torch.cdist(points, self.codebook).argmin(dim=1).unflatten(0, (len(z), *z.shape[2:]))
         return Codes(z, F.embedding(indices, self.codebook).movedim(-1, 1), indices)
 
     def encode(self, x: Tensor) -> Codes:
@@ -252,14 +251,14 @@ class VQAutoencoder(nn.Module):
         chosen = torch.randint(len(points), self.share.shape, generator=generator, device=z.device)
         dead = self.share < self.config["dead_below"]
         self.codebook.copy_(torch.where(dead[:, None], points[chosen], self.codebook))
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.broadcast(self.codebook, src=0)  # every process chose among its own latents
         self.share.masked_fill_(dead, 1.0)
 
     @torch.no_grad()
     def _count(self, indices: Tensor, decay: float = 0.99) -> None:
-        counts = torch.zeros_like(self.share).index_add_(
-            0, indices.flatten(), torch.ones_like(indices.flatten()).to(self.share)
-        )
-        self.share.lerp_(counts * len(self.share) / indices.numel(), 1 - decay)
+        used = torch.full((indices.numel(),), len(self.share) / indices.numel(), device=self.share.device)
+        self.share.mul_(decay).index_add_(0, indices.flatten(), used, alpha=1 - decay)
 
     def save(self, directory: Path | str) -> None:
         """Write the autoencoder to a directory, in half precision."""
@@ -273,3 +272,14 @@ class VQAutoencoder(nn.Module):
         autoencoder = cls(**config)
         checkpoint.fill(autoencoder, tensors, directory)
         return autoencoder.eval()
+
+
+AUTOENCODERS = {kind.__name__: kind for kind in (KLAutoencoder, VQAutoencoder)}
+
+
+def load_autoencoder(name_or_dir: Path | str) -> KLAutoencoder | VQAutoencoder:
+    """The autoencoder saved in a directory or shipped under a name, whichever kind it is, in evaluation mode."""
+    kind = checkpoint.header(checkpoint.locate(name_or_dir))["kind"]
+    if kind not in AUTOENCODERS:
+        raise ValueError(f"{name_or_dir} is a {kind}; want one of {', '.join(AUTOENCODERS)}")
+    return AUTOENCODERS[kind].load(name_or_dir)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ldm_teach.models import checkpoint
-from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.autoencoder import AUTOENCODERS, KLAutoencoder, VQAutoencoder
 from ldm_teach.models.conditioning import ENCODERS
 from ldm_teach.models.unet import UNet
 from ldm_teach.theory import checks
@@ -25,7 +25,13 @@ class LatentDiffusion(nn.Module):
     (c, 1, 1), which `measure_latents` takes from data; it predicts v, from which `denoiser` makes an eps arrow.
     """
 
-    def __init__(self, autoencoder: KLAutoencoder, unet: UNet, encoder: nn.Module, schedule: NoiseSchedule):
+    def __init__(
+        self,
+        autoencoder: KLAutoencoder | VQAutoencoder,
+        unet: UNet,
+        encoder: nn.Module,
+        schedule: NoiseSchedule,
+    ):
         super().__init__()
         channels = autoencoder.latent_shape[0]
         if unet.config["channels"] != channels:
@@ -123,7 +129,7 @@ class LatentDiffusion(nn.Module):
     def save(self, directory: Path | str) -> None:
         """Write the whole model to a directory, in half precision (the schedule in double)."""
         config = dict(
-            autoencoder=self.autoencoder.config,
+            autoencoder=dict(kind=type(self.autoencoder).__name__, **self.autoencoder.config),
             unet=self.unet.config,
             encoder=dict(kind=type(self.encoder).__name__, **self.encoder.config),
         )
@@ -135,9 +141,9 @@ class LatentDiffusion(nn.Module):
         """The model saved in a directory or shipped under a name, on the CPU, in evaluation mode."""
         directory = checkpoint.locate(name_or_dir)
         config, tensors = checkpoint.read(directory, "LatentDiffusion")
-        encoder = dict(config["encoder"])
+        autoencoder, encoder = dict(config["autoencoder"]), dict(config["encoder"])
         model = cls(
-            KLAutoencoder(**config["autoencoder"]),
+            AUTOENCODERS[autoencoder.pop("kind")](**autoencoder),
             UNet(**config["unet"]),
             ENCODERS[encoder.pop("kind")](**encoder),
             NoiseSchedule(tensors.pop("schedule.alpha_bar")),

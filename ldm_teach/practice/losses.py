@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ldm_teach.models.autoencoder import Codes, DiagonalGaussian
 from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.vgg import VGGFeatures
 from ldm_teach.theory.parameterization import v_from_eps
 from ldm_teach.theory.schedule import NoiseSchedule
 
@@ -30,7 +31,7 @@ def mirrored(loss):
     return on_mirrored
 
 
-def perceptual_distance(network: ImageClassifier, x: Tensor, y: Tensor) -> Tensor:
+def perceptual_distance(network: ImageClassifier | VGGFeatures, x: Tensor, y: Tensor) -> Tensor:
     """How differently a classifier sees two batches of images (B, C, H, W): scalar, 0 where they are equal.
 
     At each layer the activations are scaled to unit length over the channels; the squared distances are averaged over
@@ -62,26 +63,79 @@ def codebook_loss(codes: Codes, commitment: float = 0.25) -> Tensor:
     return F.mse_loss(codes.quantized, codes.z.detach()) + commitment * F.mse_loss(codes.z, codes.quantized.detach())
 
 
+def reconstruction_loss(network: ImageClassifier | VGGFeatures | None, perceptual_weight: float):
+    """(x, y) -> mean squared error a pixel + perceptual_weight * perceptual_distance(network, x, y): scalar.
+
+    `network` = None leaves the perceptual term out.
+    """
+
+    def distance(x: Tensor, y: Tensor) -> Tensor:
+        if network is None or not perceptual_weight:
+            return F.mse_loss(x, y)
+        return F.mse_loss(x, y) + perceptual_weight * perceptual_distance(network.to(x.device), x, y)
+
+    return distance
+
+
 def autoencoder_loss(
-    network: ImageClassifier | None,
+    network: ImageClassifier | VGGFeatures | None,
     *,
     regularizer: Callable[[Any], Tensor],
     weight: float,
     perceptual_weight: float,
 ):
-    """The regularized reconstruction loss of an autoencoder (Rombach et al. 2022, appendix G, without the critic).
+    """reconstruction_loss + weight * regularizer(posterior or codes): Rombach et al. 2022, appendix G, without critic.
 
-    Mean squared error a pixel + perceptual_weight * perceptual_distance + weight * regularizer(posterior or codes).
-    `network` = None leaves the perceptual term out. Returns a loss on batches (x (B, C, H, W), ...).
+    Returns a loss on batches (x (B, C, H, W), ...) for an autoencoder.
     """
+    distance = reconstruction_loss(network, perceptual_weight)
+
+    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+        reconstruction, latent = model(batch[0], generator)
+        return distance(reconstruction, batch[0]) + weight * regularizer(latent)
+
+    return loss
+
+
+def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """What a critic minimizes: E max(0, 1 - D(real)) / 2 + E max(0, 1 + D(fake)) / 2. Source: Lim & Ye 2017, eq. 5."""
+    return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
+
+
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, layer: Tensor) -> Tensor:
+    """|d reconstruction / d layer| / |d adversarial / d layer|, at most 10^4: both losses then push the layer alike.
+
+    reconstruction, adversarial: scalar losses. Source: Esser et al. 2021 (VQGAN), eq. 7.
+    """
+    pulls = [torch.autograd.grad(loss, layer, retain_graph=True)[0].norm() for loss in (reconstruction, adversarial)]
+    return (pulls[0] / (pulls[1] + 1e-4)).clamp(max=1e4)
+
+
+def adversarial_loss(
+    network: ImageClassifier | VGGFeatures | None,
+    *,
+    regularizer: Callable[[Any], Tensor],
+    weight: float,
+    perceptual_weight: float,
+    critic_weight: float,
+    critic_start: int,
+):
+    """autoencoder_loss - critic_weight * adaptive_weight * E D(reconstruction) from step `critic_start` on, and the
+    critic's own hinge loss, which it minimizes from the first step.
+
+    Returns a loss on batches (x (B, C, H, W), ...) for a CriticizedAutoencoder. Source: Esser et al. 2021, eq. 5 to 7;
+    Rombach et al. 2022, appendix G.
+    """
+    distance = reconstruction_loss(network, perceptual_weight)
 
     def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
         x = batch[0]
-        reconstruction, latent = model(x, generator)
-        total = F.mse_loss(reconstruction, x) + weight * regularizer(latent)
-        if network is not None and perceptual_weight:
-            total = total + perceptual_weight * perceptual_distance(network.to(x.device), reconstruction, x)
-        return total
+        seen = model(x, generator)
+        reconstruction, adversarial = distance(seen.reconstruction, x), -seen.fooled.mean()
+        layer = getattr(model, "module", model).last_layer
+        speaks = (seen.steps >= critic_start) * critic_weight * adaptive_weight(reconstruction, adversarial, layer)
+        autoencoder = reconstruction + weight * regularizer(seen.latent) + speaks * adversarial
+        return autoencoder + hinge_loss(seen.real, seen.fake)
 
     return loss
 

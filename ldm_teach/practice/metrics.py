@@ -62,3 +62,28 @@ def autocorrelation_time(x: Tensor, window: float = 5.0) -> float:
         if lag > window * max(tau, 1):
             return tau
     raise ValueError(f"x has {len(x)} steps; want more than {window:g} autocorrelation times, here about {tau:.0f}")
+
+
+def structural_similarity(x: Tensor, y: Tensor) -> float:
+    """SSIM of images (B, C, H, W) in [-1, 1], averaged over them: 1 where they are equal.
+
+    With the Gaussian window of Wang et al. 2004, sec. III-B, as scikit-image computes it.
+    """
+    from skimage.metrics import structural_similarity as ssim  # slow to import, and only tables need it
+
+    checks.same_shape(x=x, y=y)
+    options = dict(data_range=2, channel_axis=0, gaussian_weights=True, use_sample_covariance=False)
+    values = [ssim(a, b, **options) for a, b in zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)]
+    return float(sum(values) / len(values))
+
+
+def codebook_use(indices: Tensor, num_codes: int) -> tuple[float, float]:
+    """The fraction of the codes that occur in `indices` (N,), and the perplexity exp(-sum_k p_k log p_k) of their use.
+
+    The perplexity is the number of codes that, all used alike, would say as much; at most `num_codes`.
+    """
+    if indices.ndim != 1 or indices.dtype != torch.int64:
+        raise ValueError(f"indices is {indices.dtype} of shape {tuple(indices.shape)}; want int64 (N,)")
+    counts = torch.bincount(indices, minlength=num_codes).double()
+    p = counts / counts.sum()
+    return float((counts > 0).double().mean()), float(torch.special.entr(p).sum().exp())

@@ -12,13 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.autoencoder import KLAutoencoder, VQAutoencoder, load_autoencoder
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.conditioning import ClassEncoder
+from ldm_teach.models.critic import CriticizedAutoencoder, PatchCritic
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.practice.data import Batches, fashion_mnist
-from ldm_teach.practice.losses import autoencoder_loss, classification_loss, diffusion_loss, kl_per_element, mirrored
+from ldm_teach.practice.losses import (
+    adversarial_loss,
+    autoencoder_loss,
+    classification_loss,
+    codebook_loss,
+    diffusion_loss,
+    kl_per_element,
+    mirrored,
+)
 from ldm_teach.practice.training import Loss, Step, cosine_decay, fit
 from ldm_teach.theory.schedule import NoiseSchedule
 
@@ -43,6 +52,9 @@ class Training:
     def fit(self, **overrides) -> Iterator[Step]:
         """Run the training; keyword arguments replace the recipe's settings of `practice.training.fit`."""
         return fit(self.model, self.loss, self.batches, average=self.average, **self.settings | overrides)
+
+
+Recipe = Callable[[bool], Training]
 
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -81,23 +93,98 @@ def fashion_autoencoder(quick: bool = False) -> Training:
     return Training(model, loss, Batches(*fashion_mnist(), batch_size=32, seed=3), settings)
 
 
+def compress(
+    build: Callable[..., nn.Module],
+    architecture: dict,
+    regularizer: Callable[[Any], Tensor],
+    weight: float,
+    perceptual_weight: float = 4e-2,
+    num_steps: int = 1_875,
+) -> Recipe:
+    """The recipe of an autoencoder to be compared with others: all see every image once, in the same order."""
+
+    def recipe(quick: bool = False) -> Training:
+        eyes = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
+        loss = autoencoder_loss(eyes, regularizer=regularizer, weight=weight, perceptual_weight=perceptual_weight)
+        settings = dict(num_steps=200 if quick else num_steps, learning_rate=2e-3, decay=cosine_decay, seed=3)
+        model = seeded(lambda: build(**architecture), seed=3)
+        return Training(model, loss, Batches(*fashion_mnist(), batch_size=32, seed=3), settings)
+
+    return recipe
+
+
+# The ladder: every rung does about the same work (fewer channels where the resolution is high) and has half as many
+# numbers in its latent as the one before.
+RUNGS = {
+    1: dict(downsampling=1, latent_channels=1, widths=(24,), depths=(3,)),
+    2: dict(downsampling=2, latent_channels=2, widths=(48,), depths=(3,)),
+    4: dict(downsampling=4, latent_channels=4, widths=(48, 96), depths=(1, 3)),
+    8: dict(downsampling=8, latent_channels=8, widths=(48, 96, 96), depths=(1, 2, 2)),
+}
+LADDER = {
+    **{f"fashion-kl-f{f}": compress(KLAutoencoder, RUNGS[f], kl_per_element, 3e-4) for f in (1, 2, 4, 8)},
+    **{
+        f"fashion-vq-f{f}": compress(VQAutoencoder, RUNGS[f] | dict(num_codes=8192), codebook_loss, 1.0) for f in (4, 8)
+    },
+}
+
+# Rate against distortion: small autoencoders with f = 4, on the squared error alone, as the ELBO has it.
+SMALL = dict(downsampling=4, latent_channels=4, widths=(24, 48), depths=(1, 2))
+RATES = {
+    f"fashion-kl-weight-{weight}": compress(KLAutoencoder, SMALL, kl_per_element, float(weight), perceptual_weight=0)
+    for weight in ("1e-6", "1e-4", "1e-3", "1e-2", "1e-1", "1e0", "1e1", "1e2")
+}
+
+
+def criticized(quick: bool = False) -> Training:
+    """The f = 4 KL autoencoder of the ladder with a critic that is heard in the second half of the training."""
+    training = LADDER["fashion-kl-f4"](quick)
+    eyes = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
+    model = CriticizedAutoencoder(training.model, seeded(PatchCritic, seed=5))
+    settings = dict(regularizer=kl_per_element, weight=3e-4, perceptual_weight=4e-2)
+    loss = adversarial_loss(eyes, critic_weight=0.5, critic_start=training.num_steps // 2, **settings)
+    return Training(model, loss, training.batches, training.settings)
+
+
+# What makes it sharp: fashion-kl-f4 without its perceptual term, and with a critic on top of it.
+SHARPNESS = {
+    "fashion-kl-f4-pixels": compress(KLAutoencoder, RUNGS[4], kl_per_element, 3e-4, perceptual_weight=0),
+    "fashion-kl-f4-critic": criticized,
+}
+
+
 @torch.no_grad()
-def posterior_moments(autoencoder: KLAutoencoder, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
+def posterior_moments(
+    autoencoder: KLAutoencoder | VQAutoencoder, x: Tensor, batch_size: int = 250
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once."""
     posteriors = [autoencoder.encode(chunk) for chunk in x.split(batch_size)]
     return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
 
 
-def fashion_class(quick: bool = False, autoencoder: KLAutoencoder | None = None) -> Training:
+def fashion_class(
+    quick: bool = False,
+    autoencoder: KLAutoencoder | VQAutoencoder | None = None,
+    widths: tuple[int, int] = (64, 128),
+    num_steps: int = 24_000,
+) -> Training:
     """The class-conditional latent diffusion model on the latents of an autoencoder, by default the shipped one."""
     autoencoder = autoencoder or KLAutoencoder.load("fashion-autoencoder")
     x, y = fashion_mnist()
     if quick:
         x, y = x[:10_000], y[:10_000]
     mean, std = posterior_moments(autoencoder, x)
-    build = lambda: LatentDiffusion(autoencoder, UNet(), ClassEncoder(), NoiseSchedule.cosine())  # noqa: E731
+    build = lambda: LatentDiffusion(autoencoder, UNet(widths=widths), ClassEncoder(), NoiseSchedule.cosine())  # noqa: E731
     model = seeded(build, seed=4)
     model.measure_latents(mean, std)
     batches = Batches(model.standardize(mean), std / model.latent_std, y, batch_size=128, seed=4)
-    settings = dict(num_steps=150 if quick else 24_000, learning_rate=1.5e-3, seed=4)
+    settings = dict(num_steps=150 if quick else num_steps, learning_rate=1.5e-3, seed=4)
     return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
+
+
+def on_latents_of(name: str) -> Recipe:
+    """The recipe of a small latent diffusion model on an autoencoder of the ladder, for the same time on each."""
+    return lambda quick=False: fashion_class(quick, load_autoencoder(name), widths=(32, 64), num_steps=4_000)
+
+
+DOWNSTREAM = {f"fashion-class-{kind}": on_latents_of(f"fashion-{kind}-f4") for kind in ("kl", "vq")}

@@ -72,13 +72,15 @@ def make_accelerator(device: torch.device, mixed_precision: str | None = None):
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
-    """average <- d * average + (1 - d) * model, with d = min(decay, (1 + step) / (10 + step)).
+    """average <- d * average + (1 - d) * model, with d = min(decay, (1 + step) / (10 + step)); buffers are copied.
 
     The smaller d of the first steps lets the average leave the random start (as TensorFlow's ExponentialMovingAverage).
     """
     d = min(decay, (1 + step) / (10 + step))
     trained = [(a, p) for a, p in zip(average.parameters(), model.parameters(), strict=True) if p.requires_grad]
     torch._foreach_lerp_([a for a, _ in trained], [p for _, p in trained], 1 - d)
+    for a, b in zip(average.buffers(), model.buffers(), strict=True):
+        a.copy_(b)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import torch
 
 from ldm_teach.interactive import check
 from ldm_teach.interactive.check import Exercise
+from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.theory import parameterization
 from ldm_teach.theory.langevin import langevin
 from ldm_teach.theory.samplers import ddim
@@ -66,6 +67,11 @@ def test_the_laws_are_those_of_the_package():
     z_t, eps, signal, noise = check.v_from_eps.arguments.values()
     v = parameterization.v_from_eps(z_t, eps, signal**2)
     torch.testing.assert_close(v, check.v_from_eps.law(z_t, eps, signal, noise))
+    mean, log_variance = check.gaussian_kl.arguments.values()
+    kl = DiagonalGaussian(mean, (log_variance / 2).exp()).kl()
+    torch.testing.assert_close(kl, check.gaussian_kl.law(mean, log_variance))
+    z, codebook = check.nearest_code.arguments.values()
+    assert torch.equal(torch.cdist(z, codebook).argmin(1), check.nearest_code.law(z, codebook))
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)

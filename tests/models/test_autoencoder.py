@@ -2,7 +2,14 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder, VQAutoencoder, straight_through
+from ldm_teach.models.autoencoder import (
+    DiagonalGaussian,
+    KLAutoencoder,
+    VQAutoencoder,
+    load_autoencoder,
+    straight_through,
+)
+from ldm_teach.models.critic import CriticizedAutoencoder, PatchCritic
 
 
 def seeded() -> torch.Generator:
@@ -120,3 +127,25 @@ def test_evaluation_changes_nothing(tmp_path):
     torch.testing.assert_close(VQAutoencoder.load(tmp_path).codebook, autoencoder.codebook, rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="has kind 'VQAutoencoder'; this loader wants 'KLAutoencoder'"):
         KLAutoencoder.load(tmp_path)
+
+
+def test_an_autoencoder_is_loaded_whichever_kind_it_is(tmp_path):
+    vq().save(tmp_path / "vq")
+    KLAutoencoder(widths=(8, 16), depths=(1, 1)).save(tmp_path / "kl")
+    assert type(load_autoencoder(tmp_path / "vq")) is VQAutoencoder
+    assert type(load_autoencoder(tmp_path / "kl")) is KLAutoencoder
+    with pytest.raises(
+        ValueError, match="fashion-judge is a ImageClassifier; want one of KLAutoencoder, VQAutoencoder"
+    ):
+        load_autoencoder("fashion-judge")
+
+
+def test_the_critic_scores_patches_and_keeps_the_shapes_of_the_autoencoder():
+    model = CriticizedAutoencoder(vq(), PatchCritic(width=8)).eval()
+    seen = model(torch.zeros(2, 1, 12, 12))
+    assert seen.reconstruction.shape == (2, 1, 12, 12)
+    assert seen.fooled.shape == seen.fake.shape == seen.real.shape == (2, 1, 2, 2)
+    assert int(model.steps) == 0  # evaluation does not count
+    x = torch.zeros(1, 1, 28, 28, requires_grad=True)
+    (pull,) = torch.autograd.grad(PatchCritic()(x)[0, 0, 3, 3], x)
+    assert pull.shape == x.shape and model.last_layer.shape == (4, 16, 3, 3)

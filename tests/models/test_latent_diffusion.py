@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ldm_teach.models import checkpoint
-from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.autoencoder import KLAutoencoder, VQAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
@@ -183,6 +183,32 @@ def test_a_sampling_run_on_a_fake_gpu_mixes_no_devices_and_reads_nothing_back(ti
         for sampler in (ddim, ddpm):
             x = tiny_model.sample(labels, w=w, num_steps=3, sampler=sampler)
             assert x.device.type == "cuda" and x.shape == (4, 1, 12, 12)
+
+
+def on_codes(model: LatentDiffusion) -> LatentDiffusion:
+    """The same model on the latents of a VQ autoencoder."""
+    autoencoder = VQAutoencoder(num_codes=16, image_size=(12, 12), latent_channels=2, widths=(16, 16), depths=(1, 1))
+    return LatentDiffusion(autoencoder, model.unet, model.encoder, model.schedule).eval()
+
+
+def test_a_model_on_codes_is_saved_with_its_kind_and_decodes_through_the_codebook(tiny_model, tmp_path):
+    model = on_codes(tiny_model)
+    model.save(tmp_path)
+    loaded = LatentDiffusion.load(tmp_path)
+    assert type(loaded.autoencoder) is VQAutoencoder
+    z = torch.randn(3, 2, 4, 4, generator=seeded())
+    codes = loaded.autoencoder.quantize(z).quantized  # the scale of this model is 1
+    assert torch.equal(loaded.decode(z), loaded.decode(codes))
+    mixed = loaded.sample([0, 1, 2], num_steps=2, generator=seeded())
+    assert mixed.shape == (3, 1, 12, 12) and mixed.isfinite().all()
+
+
+def test_a_model_on_codes_samples_on_a_fake_gpu(tiny_model):
+    model = on_codes(tiny_model)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        to_fake_gpu(model)
+        x = model.sample(torch.zeros(4, dtype=torch.int64, device="cuda"), num_steps=2)
+        assert x.device.type == "cuda" and x.shape == (4, 1, 12, 12)
 
 
 def test_the_fake_gpu_notices_a_tensor_on_the_cpu(tiny_model):

@@ -8,9 +8,11 @@ from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.practice.metrics import (
     accuracy,
     autocorrelation_time,
+    codebook_use,
     frechet_distance,
     judge_images,
     peak_signal_to_noise,
+    structural_similarity,
 )
 
 
@@ -44,6 +46,25 @@ def test_accuracy_and_its_error():
 def test_psnr():
     x = torch.zeros(2, 1, 4, 4)
     assert peak_signal_to_noise(x, x + 0.2) == pytest.approx(20, abs=1e-4)  # mean squared error 0.04 of a range of 2
+
+
+def test_ssim_of_a_constant_shift_and_a_change_of_contrast():
+    """Flat images have no variance: SSIM is its luminance term (2 a b + c) / (a^2 + b^2 + c), c = (0.01 * 2)^2."""
+    a, b = torch.full((2, 1, 16, 16), 0.5), torch.full((2, 1, 16, 16), 0.25)
+    want = (2 * 0.5 * 0.25 + 4e-4) / (0.25 + 0.0625 + 4e-4)
+    assert structural_similarity(a, b) == pytest.approx(want, abs=1e-5)
+    x = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert structural_similarity(x, x) == pytest.approx(1, abs=1e-6)
+    assert structural_similarity(x, 1 - x) < 0
+
+
+def test_codebook_use_and_perplexity():
+    use, perplexity = codebook_use(torch.tensor([0, 0, 1, 1, 3, 3]), 4)
+    assert (use, perplexity) == (0.75, pytest.approx(3))
+    use, perplexity = codebook_use(torch.tensor([0, 0, 0, 1]), 8)
+    assert (use, perplexity) == (0.25, pytest.approx(4 / 27**0.25))  # 0.75^-0.75 * 0.25^-0.25
+    with pytest.raises(ValueError, match=r"indices is torch.int64 of shape \(2, 2\); want int64 \(N,\)"):
+        codebook_use(torch.zeros(2, 2, dtype=torch.int64), 4)
 
 
 def autoregression(a: float, steps: int) -> torch.Tensor:

@@ -12,15 +12,22 @@ from torch import nn
 from torch.nn import functional as F
 
 from ldm_teach.models import checkpoint
+from ldm_teach.models.autoencoder import Codes, DiagonalGaussian, KLAutoencoder, VQAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.critic import CriticizedAutoencoder, PatchCritic
 from ldm_teach.models.score_network import ScoreNetwork
 from ldm_teach.practice import recipes
 from ldm_teach.practice.data import Batches
 from ldm_teach.practice.losses import (
+    adaptive_weight,
+    adversarial_loss,
     autoencoder_loss,
     classification_loss,
+    codebook_loss,
     diffusion_loss,
+    hinge_loss,
     kl_per_element,
+    kl_per_image,
     mirrored,
     perceptual_distance,
     score_matching_loss,
@@ -30,6 +37,7 @@ from ldm_teach.theory.parameterization import v_from_eps
 from tests.conftest import make_tiny_model
 
 ROOT = Path(__file__).parents[2]
+AUTOENCODER_RECIPES = recipes.LADDER | recipes.SHARPNESS | recipes.RATES
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -93,6 +101,13 @@ def test_average_is_its_recursion():
     before = average.weight.detach().clone()
     update_average(average, model, step=10**6, decay=0.9)
     torch.testing.assert_close(average.weight.detach(), 0.9 * before + 0.1 * model.weight.detach())
+
+
+def test_average_copies_buffers():
+    model, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    model.running_mean.fill_(3.0)
+    update_average(average, model, step=3, decay=0.999)
+    assert torch.equal(average.running_mean, model.running_mean)
 
 
 def test_decays_go_from_one_to_zero():
@@ -356,3 +371,129 @@ def test_two_processes_train_one_model(tmp_path):
     assert done.returncode == 0, done.stderr
     ranks = [(tmp_path / f"rank{i}").read_text().rsplit(" ", 1) for i in range(2)]
     assert ranks[0][0] != ranks[1][0] and ranks[0][1] == ranks[1][1]
+
+
+def test_the_two_conventions_of_the_kl_penalty():
+    """Nats an image are the sum, nats an element the mean: they differ by the number of elements."""
+    posterior = DiagonalGaussian(torch.full((3, 2, 4, 4), 1.0), torch.ones(3, 2, 4, 4))  # 1/2 nat each
+    assert float(kl_per_element(posterior)) == pytest.approx(0.5)
+    assert float(kl_per_image(posterior)) == pytest.approx(0.5 * 32)
+
+
+def test_codebook_loss_moves_codes_and_holds_latents():
+    z = torch.randn(2, 3, 4, 4, generator=seeded(), requires_grad=True)
+    quantized = (z.detach() + 0.5).requires_grad_()
+    loss = codebook_loss(Codes(z, quantized, torch.zeros(2, 4, 4, dtype=torch.int64)), commitment=0.25)
+    assert float(loss.detach()) == pytest.approx(1.25 * 0.25)
+    to_latent, to_code = torch.autograd.grad(loss, (z, quantized))
+    torch.testing.assert_close(to_code, torch.full_like(z, 2 * 0.5 / z.numel()))
+    torch.testing.assert_close(to_latent, -0.25 * to_code)
+
+
+def criticized() -> CriticizedAutoencoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        autoencoder = KLAutoencoder(image_size=(12, 12), latent_channels=2, widths=(8, 8), depths=(1, 1))
+        return CriticizedAutoencoder(autoencoder, PatchCritic(width=8))
+
+
+def adversarial(**settings):
+    defaults = dict(regularizer=kl_per_element, weight=1e-3, perceptual_weight=0, critic_weight=0.5, critic_start=0)
+    return adversarial_loss(None, **defaults | settings)
+
+
+def test_hinge_loss_is_zero_past_the_margins():
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 0.5])
+    assert float(hinge_loss(real, fake)) == pytest.approx((1 / 2 + 1.5 / 2) / 2)
+    assert float(hinge_loss(torch.tensor([1.0]), torch.tensor([-1.0]))) == 0
+
+
+def test_adaptive_weight_makes_two_pulls_equal():
+    layer = torch.randn(3, 4, generator=seeded(), requires_grad=True)
+    a, b = layer.square().sum(), 10 * layer.sin().sum()
+    weight = adaptive_weight(a, b, layer)
+    pull = [torch.autograd.grad(loss, layer, retain_graph=True)[0].norm() for loss in (a, weight * b)]
+    assert float(pull[0]) == pytest.approx(float(pull[1]), rel=1e-4)
+    assert float(adaptive_weight(1e9 * a, 0 * b, layer)) == pytest.approx(1e4)
+
+
+@pytest.mark.parametrize("critic_weight", [0.0, 0.5])
+def test_the_critic_and_the_autoencoder_have_gradients_of_their_own_loss_only(critic_weight):
+    """The critic's gradient is that of the hinge loss; with no critic weight the autoencoder's is the plain one."""
+    model, x = criticized().train(), torch.rand(4, 1, 12, 12, generator=seeded()) * 2 - 1
+    adversarial(critic_weight=critic_weight)(model, (x,), seeded()).backward()
+    ours = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    autoencoder_loss(None, regularizer=kl_per_element, weight=1e-3, perceptual_weight=0)(
+        model.autoencoder, (x,), seeded()
+    ).backward()
+    reconstruction = model.autoencoder(x, seeded())[0].detach()
+    hinge_loss(model.critic(x), model.critic(reconstruction)).backward()
+    for name, parameter in model.named_parameters():
+        if critic_weight == 0 or name.startswith("critic"):
+            torch.testing.assert_close(ours[name], parameter.grad, msg=name)
+
+
+def test_the_critic_is_heard_from_its_start_on_and_wants_higher_scores():
+    model, x = criticized().train(), torch.rand(4, 1, 12, 12, generator=seeded()) * 2 - 1
+    with torch.no_grad():
+        model.autoencoder.decoder[-2].weight.normal_(generator=seeded())
+
+    def gradient(**settings) -> torch.Tensor:
+        model.zero_grad()
+        loss = adversarial(**settings)(model, (x,), seeded())
+        loss.backward()
+        return model.last_layer.grad.clone()
+
+    assert int(model.steps) == 0
+    silent = gradient(critic_start=1)
+    assert int(model.steps) == 1
+    heard = gradient(critic_start=1)
+    assert torch.equal(silent, gradient(critic_start=100))
+    fooled = model(x, seeded()).fooled.mean()
+    up = torch.autograd.grad(fooled, model.last_layer)[0]
+    pull = heard - silent
+    torch.testing.assert_close(pull / pull.norm(), -up / up.norm(), rtol=0, atol=1e-4)
+
+
+def test_an_adversarial_training_resumes_and_saves_the_autoencoder_alone(tmp_path):
+    x = torch.rand(32, 1, 12, 12, generator=seeded()) * 2 - 1
+
+    def run(**settings) -> CriticizedAutoencoder:
+        model = criticized()
+        batches = Batches(x, batch_size=8)
+        for _ in fit(model, adversarial(critic_start=3), batches, device="cpu", directory=tmp_path / "s", **settings):
+            pass
+        return model
+
+    whole = run(num_steps=6)
+    steps = fit(criticized(), adversarial(critic_start=3), Batches(x, batch_size=8), num_steps=6, device="cpu",
+                directory=tmp_path / "s", save_every=2)  # fmt: skip
+    for _ in range(3):
+        next(steps)
+    steps.close()
+    resumed = run(num_steps=6, resume=True)
+    assert torch.equal(weights(whole), weights(resumed)) and int(resumed.steps) == 6
+    resumed.save(tmp_path / "a")
+    KLAutoencoder.load(tmp_path / "a")
+
+
+def test_an_adversarial_step_on_codes_reads_nothing_back_on_meta():
+    autoencoder = VQAutoencoder(num_codes=16, image_size=(12, 12), latent_channels=2, widths=(8, 8), depths=(1, 1))
+    model = CriticizedAutoencoder(autoencoder, PatchCritic(width=8)).to("meta").train()
+    average = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    loss = adversarial(regularizer=codebook_loss, weight=1.0)
+    value = loss(model, (torch.zeros(4, 1, 12, 12, device="meta"),), None)
+    value.backward()
+    optimizer.step()
+    update_average(average, model, 0, 0.999)
+    assert value.device.type == "meta"
+
+
+@pytest.mark.parametrize("name", AUTOENCODER_RECIPES)
+def test_every_autoencoder_recipe_takes_a_step(name):
+    training = AUTOENCODER_RECIPES[name](quick=True)
+    step = next(training.fit(device="cpu"))
+    assert step.loss.isfinite() and training.num_steps == 200
+    assert training.batches.batch_size == 32

@@ -1,0 +1,79 @@
+"""A patch discriminator, which learns to tell reconstructions from images so that the decoder may learn to fool it."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ldm_teach.models.autoencoder import Codes, DiagonalGaussian, KLAutoencoder, VQAutoencoder
+from ldm_teach.models.layers import normalize
+
+
+class PatchCritic(nn.Module):
+    """A score for each patch of 19 pixels: images (B, C, H, W) -> (B, 1, h, w), high where they look real.
+
+    Source: Isola et al. 2017 (PatchGAN), appendix 6.1.2, one size smaller and with group normalization.
+    """
+
+    def __init__(self, image_channels: int = 1, width: int = 32):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(image_channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            normalize(2 * width),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 1, 4, padding=1),
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class Criticism(NamedTuple):
+    """What an adversarial loss needs of one batch of images x.
+
+    reconstruction (B, C, H, W) and latent: as the autoencoder's `forward` returns them. fooled: the critic's scores of
+    the reconstruction, whose gradient reaches the autoencoder alone. fake, real: its scores of the reconstruction and
+    of x, whose gradient reaches the critic alone. steps: the training steps taken before this one, a 0-dim tensor.
+    """
+
+    reconstruction: Tensor
+    latent: DiagonalGaussian | Codes
+    fooled: Tensor
+    fake: Tensor
+    real: Tensor
+    steps: Tensor
+
+
+class CriticizedAutoencoder(nn.Module):
+    """An autoencoder and its critic as one module, so that one optimizer trains both on the sum of their losses.
+
+    The sum is right because no gradient of one loss reaches the parameters of the other. `save` keeps the autoencoder
+    alone: the critic has done its work.
+    """
+
+    def __init__(self, autoencoder: KLAutoencoder | VQAutoencoder, critic: PatchCritic):
+        super().__init__()
+        self.autoencoder, self.critic = autoencoder, critic
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def last_layer(self) -> Tensor:
+        """The weight of the decoder's last convolution, where the adaptive weight compares gradients."""
+        return [m for m in self.autoencoder.decoder if isinstance(m, nn.Conv2d)][-1].weight
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Criticism:
+        reconstruction, latent = self.autoencoder(x, generator)
+        frozen = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
+        fooled = torch.func.functional_call(self.critic, frozen, (reconstruction,))
+        fake, real = self.critic(torch.cat([reconstruction.detach(), x])).chunk(2)
+        steps = self.steps.clone()
+        if self.training:
+            self.steps += 1
+        return Criticism(reconstruction, latent, fooled, fake, real, steps)
+
+    def save(self, directory) -> None:
+        """Write the autoencoder to a directory, as its own `save` does."""
+        self.autoencoder.save(directory)
