@@ -221,7 +221,8 @@ class VQAutoencoder(nn.Module):
         """The nearest codes to latents z (B, c, h, w): argmin_k |z - e_k|^2 at each position."""
         with torch.no_grad():
             points = z.movedim(1, -1).flatten(0, 2)  # (B*h*w, c)
-            indices = torch.cdist(points, self.codebook).argmin(dim=1).unflatten(0, (len(z), *z.shape[2:]))
+            nearest = [torch.cdist(chunk, self.codebook).argmin(dim=1) for chunk in points.split(4096)]  # bounds memory
+            indices = torch.cat(nearest).unflatten(0, (len(z), *z.shape[2:]))
         return Codes(z, F.embedding(indices, self.codebook).movedim(-1, 1), indices)
 
     def encode(self, x: Tensor) -> Codes:
