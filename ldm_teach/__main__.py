@@ -1,4 +1,4 @@
-"""python -m ldm_teach train | sample | evaluate | compression | bench | doctor"""
+"""python -m ldm_teach train | sample | evaluate | compression | guidance | bench | doctor"""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice import recipes
-from ldm_teach.practice.data import FASHION_CLASSES
+from ldm_teach.practice.data import DATA, FASHION_CLASSES
 from ldm_teach.practice.training import choose_device
 from ldm_teach.theory.samplers import ddim, ddpm, dpm_solver, heun, predictor_corrector
 
@@ -26,6 +26,7 @@ RECIPES = {
     **recipes.SHARPNESS,
     **recipes.RATES,
     **recipes.DOWNSTREAM,
+    **recipes.CLASSIFIERS,
 }
 
 
@@ -108,6 +109,31 @@ def compression(names: list[str], judge: str, images: int) -> None:
         )
 
 
+def guidance(samples: int, steps: int, seeds: int, out: Path, picture: Path) -> None:
+    """Measure both kinds of guidance over their grids of scales, print the table, keep it and draw the curves."""
+    from ldm_teach.interactive.plots import guidance_curves
+    from ldm_teach.practice import guidance_study
+
+    rows, start = [], time.perf_counter()
+    print(f"{samples:,} samples, {steps} steps, {seeds} seeds: mean ± half-width of the 95 % interval over the seeds")
+    columns = ("Frechet", "precision", "recall", "accuracy", "diversity", "ms")
+    print(f"{'':33} {'scale':>5} " + " ".join(f"{column:>15}" for column in columns))
+    for row in guidance_study.study(samples, steps, range(seeds)):
+        rows.append(row)
+        if row.seed == seeds - 1:
+            key = row.method, row.scale
+            figures = guidance_study.summarize([r for r in rows if (r.method, r.scale) == key])[key].values()
+            line = " ".join(f"{f.mean:8.3f} ± {f.half_width:4.3f}" for f in figures)
+            print(f"{row.method:33} {row.scale:5g} {line}", flush=True)
+    minutes = (time.perf_counter() - start) / 60
+    settings = dict(
+        samples=samples, steps=steps, seeds=seeds, chance=1 / len(FASHION_CLASSES), minutes=round(minutes, 1)
+    )
+    guidance_study.write(rows, settings, out)
+    guidance_curves(guidance_study.summarize(rows)).savefig(picture)
+    print(f"wrote {out} and {picture} after {minutes:.1f} minutes")
+
+
 def bench(notebooks: bool) -> None:
     """Print the ratios and times of this machine."""
     from ldm_teach.bench import bench as run
@@ -165,6 +191,13 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("names", nargs="*", default=COMPRESSED, help="models or directories")
     c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
     c.add_argument("--images", type=int, default=10_000, help="number of test images")
+
+    c = command(guidance)
+    c.add_argument("--samples", type=int, default=2_000, help="number of samples at each scale and seed")
+    c.add_argument("--steps", type=int, default=12, help="steps of DPM-Solver++(2M)")
+    c.add_argument("--seeds", type=int, default=3, help="how many times, each from other noise")
+    c.add_argument("--out", type=Path, default=DATA / "measured" / "guidance.json", help="where the table is kept")
+    c.add_argument("--picture", type=Path, default=Path("docs/guidance_curves.png"), help="the curves")
 
     c = command(bench)
     c.add_argument("--no-notebooks", dest="notebooks", action="store_false", help="leave out what takes minutes")

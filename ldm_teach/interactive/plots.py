@@ -129,6 +129,41 @@ def loss_curves(curves: dict[str, Sequence[float]], title: str, every: int = 1) 
     return figure
 
 
+def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure:
+    """Five figures of merit against scale, and distance against accuracy, a line a method, bars of 95 % confidence.
+
+    table: (method, scale) -> {figure: (mean, half-width)}, as `practice.guidance_study.summarize` makes it; its method
+    "real" is drawn as the floor. methods: which to draw, by default all.
+    """
+    names = dict(
+        frechet="Fréchet distance", accuracy="accuracy (judge)", precision="precision", recall="recall",
+        diversity="distance within a class",
+    )  # fmt: skip
+    methods = methods or list(dict.fromkeys(method for method, _ in table if method != "real"))
+    figure = new_figure(11, 6.6)
+    axes = figure.subplots(2, 3).flatten()
+    for method, color, marker in zip(methods, PALETTE, "os^Dv<>p", strict=False):
+        scales = [scale for name, scale in table if name == method]
+        rows = [table[method, scale] for scale in scales]
+        for axis, name in zip(axes, names, strict=False):
+            means, widths = zip(*(row[name] for row in rows), strict=True)
+            axis.errorbar(scales, means, widths, color=color, marker=marker, markersize=4, linewidth=1.2, capsize=2)
+        distances, accuracies = ([row[name][0] for row in rows] for name in ("frechet", "accuracy"))
+        axes[5].plot(accuracies, distances, color=color, marker=marker, markersize=4, linewidth=1.2, label=method)
+    for axis, (name, words) in zip(axes, names.items(), strict=False):
+        axis.axhline(table["real", 0.0][name][0], color="0.5", linewidth=1, linestyle="--")
+        axis.set(xlabel="scale (s without, w with the condition)", ylabel=words)
+    axes[5].plot([], [], color="0.5", linewidth=1, linestyle="--", label="real images")
+    axes[5].set(xlabel="accuracy (judge)", ylabel="Fréchet distance", yscale="log")
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.tick_params(labelsize=8)
+    axes[0].set_yscale("log")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.suptitle("What guidance buys and what it costs", fontsize=11)
+    return figure
+
+
 def figure_png(figure: Figure) -> bytes:
     """A figure as an encoded PNG, for an `ipywidgets.Image` that is redrawn while something runs."""
     buffer = io.BytesIO()

@@ -1,12 +1,17 @@
-"""Classifiers of images: the judge of the metrics and the eyes of the perceptual loss."""
+"""Classifiers: of clean images, for the metrics and the perceptual loss, and of noisy latents, for guidance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ldm_teach.models import checkpoint
-from ldm_teach.models.layers import normalize
+from ldm_teach.models.conditioning import check_labels
+from ldm_teach.models.layers import ResidualBlock, normalize
+from ldm_teach.models.unet import TimeEmbedding
+from ldm_teach.theory import checks
+from ldm_teach.theory.guidance import LogProb
 
 
 def convolution(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
@@ -62,6 +67,65 @@ class ImageClassifier(nn.Module):
         """The classifier saved in a directory or shipped under a name, in evaluation mode."""
         directory = checkpoint.locate(name_or_dir)
         config, tensors = checkpoint.read(directory, "ImageClassifier")
+        classifier = cls(**config)
+        checkpoint.fill(classifier, tensors, directory)
+        return classifier.eval()
+
+
+class NoisyClassifier(nn.Module):
+    """f_phi(y|z_t, t), which knows noise: latents (B, channels, H, W) and t (B,) int64 -> logits (B, num_classes).
+
+    The downward half of a U-Net: `widths` are the channels at full and half resolution, `depth` the residual blocks at
+    each. It reads the standardized latents of the diffusion model that it shall guide, and its timesteps.
+    Source: Dhariwal & Nichol 2021, sec. 4.1, with average pooling.
+    """
+
+    def __init__(self, channels: int = 4, num_classes: int = 10, widths: tuple[int, int] = (64, 128), depth: int = 1):
+        super().__init__()
+        self.config = dict(channels=channels, num_classes=num_classes, widths=tuple(widths), depth=depth)
+        fine, coarse = widths
+        self.embed_time = TimeEmbedding(fine, 2 * coarse)
+        self.enter = nn.Conv2d(channels, fine, 3, padding=1)
+        self.fine = nn.ModuleList(ResidualBlock(fine, fine, 2 * coarse) for _ in range(depth))
+        self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
+        self.coarse = nn.ModuleList(ResidualBlock(coarse, coarse, 2 * coarse) for _ in range(depth))
+        self.leave = nn.Sequential(normalize(coarse), nn.SiLU())
+        self.head = nn.Linear(coarse, num_classes)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, z_t: Tensor, t: Tensor) -> Tensor:
+        if z_t.ndim != 4 or z_t.shape[1] != self.config["channels"]:
+            raise ValueError(f"z_t has shape {tuple(z_t.shape)}; want (B, {self.config['channels']}, H, W)")
+        checks.timesteps(t, z_t)
+        embedding = self.embed_time(t)  # (B, 2 * coarse)
+        h = self.enter(z_t.contiguous(memory_format=torch.channels_last))
+        for block in self.fine:
+            h = block(h, embedding)
+        h = self.shrink(h)
+        for block in self.coarse:
+            h = block(h, embedding)
+        return self.head(self.leave(h).mean(dim=(2, 3))).to(z_t.dtype)
+
+    def log_prob(self, labels: Tensor | Sequence[int]) -> LogProb:
+        """(z_t, t) -> log f_phi(y|z_t, t) (B,) of the wanted labels (B,), in nats: what `classifier_guidance` takes."""
+        y = check_labels(labels, self.config["num_classes"]).to(self.head.weight.device)
+
+        def log_prob(z_t: Tensor, t: Tensor) -> Tensor:
+            if len(z_t) != len(y):
+                raise ValueError(f"x has {len(z_t)} rows and the condition {len(y)} labels; want as many")
+            return self(z_t, t).log_softmax(dim=1).gather(1, y[:, None])[:, 0]
+
+        return log_prob
+
+    def save(self, directory: Path | str) -> None:
+        """Write the classifier to a directory, in half precision."""
+        checkpoint.write(directory, "NoisyClassifier", self.config, checkpoint.to_half(self.state_dict()))
+
+    @classmethod
+    def load(cls, name_or_dir: Path | str) -> "NoisyClassifier":
+        """The classifier saved in a directory or shipped under a name, in evaluation mode."""
+        directory = checkpoint.locate(name_or_dir)
+        config, tensors = checkpoint.read(directory, "NoisyClassifier")
         classifier = cls(**config)
         checkpoint.fill(classifier, tensors, directory)
         return classifier.eval()

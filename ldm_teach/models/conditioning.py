@@ -13,6 +13,18 @@ from torch import Tensor, nn
 from ldm_teach.theory import checks
 
 
+def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
+    """The labels as an int64 tensor (B,). Raises ValueError for another shape, dtype or, read on the CPU, value."""
+    labels = torch.as_tensor(labels)
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise ValueError(f"condition is {checks.describe(labels)}; want class labels, int64 of shape (B,)")
+    if labels.device.type == "cpu" and not all(0 <= label < num_classes for label in labels.tolist()):
+        raise ValueError(
+            f"condition holds labels {sorted(set(labels.tolist()))}; want classes from 0 to {num_classes - 1}"
+        )
+    return labels
+
+
 class ClassEncoder(nn.Module):
     """A class label as `num_tokens` learned tokens: y (B,) int64 -> (B, num_tokens, token_width)."""
 
@@ -23,14 +35,8 @@ class ClassEncoder(nn.Module):
         self.null = nn.Parameter(torch.randn(num_tokens, token_width))
 
     def check(self, labels: Tensor | Sequence[int]) -> Tensor:
-        """The labels as an int64 tensor (B,). Raises ValueError for another shape, dtype or, read on the CPU, value."""
-        labels = torch.as_tensor(labels)
-        if labels.ndim != 1 or labels.dtype != torch.int64:
-            raise ValueError(f"condition is {checks.describe(labels)}; want class labels, int64 of shape (B,)")
-        last = self.config["num_classes"] - 1
-        if labels.device.type == "cpu" and not all(0 <= label <= last for label in labels.tolist()):
-            raise ValueError(f"condition holds labels {sorted(set(labels.tolist()))}; want classes from 0 to {last}")
-        return labels
+        """What `check_labels` returns and raises."""
+        return check_labels(labels, self.config["num_classes"])
 
     def forward(self, labels: Tensor) -> Tensor:
         return self.table(labels).unflatten(1, self.null.shape)  # (B, L*C) -> (B, L, C)

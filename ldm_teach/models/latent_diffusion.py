@@ -120,11 +120,24 @@ class LatentDiffusion(nn.Module):
         """
         if condition is not None:
             batch_size = len(self.encoder.check(condition))
+        settings = dict(num_steps=num_steps, generator=generator, sampler=sampler)
+        return self.draw(self.denoiser(condition, w=w), batch_size, **settings)
+
+    @torch.no_grad()
+    def draw(
+        self,
+        denoiser: Denoiser,
+        batch_size: int,
+        *,
+        num_steps: int = 20,
+        generator: torch.Generator | None = None,
+        sampler: Callable = dpm_solver,
+    ) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] from any denoiser of standardized latents, however it is guided."""
         shape = (checks.count("batch_size", batch_size), *self.autoencoder.latent_shape)
         device = self.latent_mean.device
         x_T = torch.randn(shape, generator=generator, device=generator.device if generator else device).to(device)
-        steps = sampler(self.denoiser(condition, w=w), self.schedule, x_T, num_steps, generator=generator)
-        return self.decode(final(steps))
+        return self.decode(final(sampler(denoiser, self.schedule, x_T, num_steps, generator=generator)))
 
     def save(self, directory: Path | str) -> None:
         """Write the whole model to a directory, in half precision (the schedule in double)."""

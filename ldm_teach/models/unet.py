@@ -16,6 +16,16 @@ def sinusoidal_embedding(t: Tensor, width: int, longest: float = 10_000.0) -> Te
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
+class TimeEmbedding(nn.Sequential):
+    """The timestep as a vector that residual blocks read: t (B,) -> (B, embedding). Source: Ho et al. 2020, app. B."""
+
+    def __init__(self, width: int, embedding: int):
+        super().__init__(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
+
+    def forward(self, t: Tensor) -> Tensor:
+        return super().forward(sinusoidal_embedding(t, self[0].in_features).to(self[0].weight.dtype))
+
+
 class Attention(nn.Module):
     """softmax(Q K^T / sqrt(d)) V over several heads: queries from x (B, N, width), keys and values from the context.
 
@@ -97,9 +107,7 @@ class UNet(nn.Module):
             channels=channels, widths=tuple(widths), heads=tuple(heads), depth=depth, token_width=token_width
         )
         embedding = 2 * widths[-1]
-        self.embed_time = nn.Sequential(
-            nn.Linear(widths[0], embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
-        )
+        self.embed_time = TimeEmbedding(widths[0], embedding)
         self.enter = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.down, self.shrink, self.up, self.grow = (nn.ModuleList() for _ in range(4))
         for i, (width, h) in enumerate(zip(widths, heads, strict=True)):
@@ -116,7 +124,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
         self._check(x, t, tokens)
         dtype = x.dtype
-        embedding = self.embed_time(sinusoidal_embedding(t, self.config["widths"][0]))  # (B, embedding)
+        embedding = self.embed_time(t)  # (B, embedding)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         skips = []
         for shrink, stages in zip(self.shrink, self.down, strict=True):

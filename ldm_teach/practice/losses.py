@@ -140,27 +140,56 @@ def adversarial_loss(
     return loss
 
 
+def spread_timesteps(
+    batch_size: int, num_steps: int, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """A timestep for each sample, (B,) int64: each uniform on 0..num_steps-1, those of a batch spread evenly.
+
+    Which makes the gradient less noisy. Source: Kingma et al. 2021, appendix I.1.
+    """
+    first = torch.randint(num_steps, (1,), generator=generator, device=device)
+    return (first + num_steps * torch.arange(batch_size, device=device) // batch_size) % num_steps
+
+
+def draw_latents(mean: Tensor, std: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A fresh z_0 ~ N(mean, std^2) from the moments of the posterior of each image, all (B, c, h, w)."""
+    return mean + std * torch.randn(mean.shape, generator=generator, device=mean.device)
+
+
 def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
     """|v_theta(z_t, t, y) - v|^2, averaged, at a random timestep, the condition dropped with probability `drop`.
 
     Returns a loss on batches (mean (B, c, h, w), std (B, c, h, w), condition): the moments of the posterior q(z|x) of
-    standardized latents, from which z_0 is drawn afresh each time. Each timestep is uniform on 0..T-1, but those of a
-    batch are spread evenly, which makes the gradient less noisy. Source: Ho et al. 2020, eq. 14, for v as in Salimans
-    & Ho 2022, sec. 4; spreading, Kingma et al. 2021, appendix I.1; dropping, Ho & Salimans 2022, algorithm 1.
+    standardized latents, from which z_0 is drawn afresh each time. Source: Ho et al. 2020, eq. 14, for v as in Salimans
+    & Ho 2022, sec. 4; dropping, Ho & Salimans 2022, algorithm 1.
     """
-    num_steps = schedule.num_steps
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
         mean, std, condition = batch
-        batch_size, device = len(mean), mean.device
-        eps = torch.randn(mean.shape, generator=generator, device=device)
-        z0 = mean + std * torch.randn(mean.shape, generator=generator, device=device)
-        first = torch.randint(num_steps, (1,), generator=generator, device=device)
-        t = (first + num_steps * torch.arange(batch_size, device=device) // batch_size) % num_steps
-        dropped = torch.rand(batch_size, generator=generator, device=device) < drop
+        eps = torch.randn(mean.shape, generator=generator, device=mean.device)
+        z0 = draw_latents(mean, std, generator)
+        t = spread_timesteps(len(mean), schedule.num_steps, generator, mean.device)
+        dropped = torch.rand(len(mean), generator=generator, device=mean.device) < drop
         z_t = schedule.add_noise(z0, t, eps)
         v = v_from_eps(z_t, eps, schedule.at(t, z_t))
         return F.mse_loss(model(z_t, t, condition, dropped), v)
+
+    return loss
+
+
+def noisy_classification_loss(schedule: NoiseSchedule, *, num_steps: int | None = None):
+    """Cross-entropy -log f_phi(y|z_t, t) in nats, averaged, at timesteps 0..num_steps-1, by default all of them.
+
+    num_steps = 1 makes a classifier that never saw noise to speak of. Returns a loss on batches (mean (B, c, h, w), std
+    (B, c, h, w), y (B,)) as those of `diffusion_loss`. Source: Dhariwal & Nichol 2021, sec. 4.1.
+    """
+    num_steps = num_steps or schedule.num_steps
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+        mean, std, y = batch
+        eps = torch.randn(mean.shape, generator=generator, device=mean.device)
+        t = spread_timesteps(len(mean), num_steps, generator, mean.device)
+        return F.cross_entropy(model(schedule.add_noise(draw_latents(mean, std, generator), t, eps), t), y)
 
     return loss
 

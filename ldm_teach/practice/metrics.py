@@ -23,6 +23,50 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return float((a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * root)
 
 
+def nearest_distance(x: Tensor, k: int) -> Tensor:
+    """The distance from each point of x (N, F) to its k-th nearest other point: (N,)."""
+    checks.count("k", k, len(x) - 1)
+    return torch.cat([torch.cdist(chunk, x).kthvalue(k + 1, dim=1).values for chunk in x.split(1000)])  # 1st: itself
+
+
+def covered(points: Tensor, centres: Tensor, radii: Tensor) -> float:
+    """The fraction of points (N, F) inside one ball or more of those about centres (M, F) with radii (M,)."""
+    inside = [(torch.cdist(chunk, centres) <= radii).any(dim=1) for chunk in points.split(1000)]
+    return float(torch.cat(inside).double().mean())
+
+
+def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
+    """How many fakes lie among the real, and how many of the real lie among the fakes, by features (N, F), (M, F).
+
+    A set is taken for the union of balls about its points, each reaching to the k-th nearest other point of the set.
+    Both depend on N and M: compare only figures made with the same numbers.
+    Source: Kynkaanniemi et al. 2019, eq. 1 to 3, k = 3.
+    """
+    for name, features in (("real", real), ("fake", fake)):
+        if checks.floating(name, features).ndim != 2 or features.shape[1] != real.shape[1]:
+            raise ValueError(f"{name} has shape {tuple(features.shape)}; want (N, F) with one F for both")
+    precision = covered(fake, real, nearest_distance(real, k))
+    return precision, covered(real, fake, nearest_distance(fake, k))
+
+
+def diversity_within(features: Tensor, labels: Tensor) -> float:
+    """The mean distance between two different samples of one class, averaged over the classes: variety beside class.
+
+    features: (N, F).  labels: (N,) int64.  In the units of the features. Raises ValueError for a class with one sample.
+    """
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise ValueError(
+            f"features and labels have shapes {tuple(features.shape)}, {tuple(labels.shape)}; want (N, F), (N,)"
+        )
+    means = []
+    for label in labels.unique():
+        distances = torch.pdist(features[labels == label])
+        if not len(distances):
+            raise ValueError(f"labels holds class {int(label)} once; want two samples or more of each class")
+        means.append(distances.mean())
+    return float(torch.stack(means).mean())
+
+
 @torch.inference_mode()
 def judge_images(judge: ImageClassifier, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
     """What the judge sees in images x (N, C, H, W): features (N, F) and the most probable class (N,)."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ldm_teach.models.autoencoder import KLAutoencoder, VQAutoencoder, load_autoencoder
-from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.critic import CriticizedAutoencoder, PatchCritic
 from ldm_teach.models.latent_diffusion import LatentDiffusion
@@ -27,6 +27,7 @@ from ldm_teach.practice.losses import (
     diffusion_loss,
     kl_per_element,
     mirrored,
+    noisy_classification_loss,
 )
 from ldm_teach.practice.training import Loss, Step, cosine_decay, fit
 from ldm_teach.theory.schedule import NoiseSchedule
@@ -180,6 +181,30 @@ def fashion_class(
     batches = Batches(model.standardize(mean), std / model.latent_std, y, batch_size=128, seed=4)
     settings = dict(num_steps=150 if quick else num_steps, learning_rate=1.5e-3, seed=4)
     return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
+
+
+def noisy_classifier(levels: int | None, num_steps: int) -> Recipe:
+    """The recipe of a classifier on the latents of fashion-class, trained at the first `levels` timesteps (all)."""
+
+    def recipe(quick: bool = False) -> Training:
+        diffusion = LatentDiffusion.load("fashion-class")
+        x, y = fashion_mnist()
+        if quick:
+            x, y = x[:10_000], y[:10_000]
+        mean, std = posterior_moments(diffusion.autoencoder, x)
+        batches = Batches(diffusion.standardize(mean), std / diffusion.latent_std, y, batch_size=128, seed=6)
+        loss = noisy_classification_loss(diffusion.schedule, num_steps=levels)
+        settings = dict(num_steps=200 if quick else num_steps, learning_rate=1.5e-3, weight_decay=0.05, seed=6)
+        return Training(seeded(NoisyClassifier, seed=6), loss, batches, settings)
+
+    return recipe
+
+
+# The classifiers of guidance: one knows noise, one only ever saw clean latents.
+CLASSIFIERS = {
+    "fashion-classifier": noisy_classifier(None, num_steps=5_000),
+    "fashion-classifier-clean": noisy_classifier(1, num_steps=1_500),
+}
 
 
 def on_latents_of(name: str) -> Recipe:

@@ -1,11 +1,19 @@
-"""Guidance: functions from denoisers to a denoiser."""
+"""Guidance: functions from denoisers to a denoiser.
 
-from collections.abc import Callable
+Each law stands twice: on tensors, and as a map from the arrows of `Denoiser` to a new one, which any sampler consumes.
+Predictor-corrector guidance is the sampler `predictor_corrector` with a guided arrow as its corrector.
+"""
 
+from collections.abc import Callable, Sequence
+
+import torch
 from torch import Tensor
 
 from ldm_teach.theory import checks
-from ldm_teach.theory.schedule import Denoiser
+from ldm_teach.theory.parameterization import eps_from_score, eps_from_v, v_from_eps
+from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
+
+LogProb = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, *D), t (B,)) -> log p(y|x_t) (B,) of the wanted y
 
 
 def w_from_s(s: float) -> float:
@@ -28,13 +36,107 @@ def guide(eps_cond: Tensor, eps_uncond: Tensor, w: float | Tensor) -> Tensor:
     if isinstance(w, Tensor):
         if w.shape != eps_cond.shape[:1]:
             raise ValueError(f"w is {checks.describe(w)}; want a number or a tensor of shape ({eps_cond.shape[0]},)")
-        w = w.to(eps_cond).reshape(-1, *(1,) * (eps_cond.ndim - 1))  # (B,) -> (B, 1, ..., 1)
+        w = over_rows(w, eps_cond)
     return (1 + w) * eps_cond - w * eps_uncond
 
 
 def classifier_free_guidance(conditional: Denoiser, unconditional: Denoiser, w: float | Tensor) -> Denoiser:
     """The denoiser that calls both and combines them by `guide`. Source: Ho & Salimans 2022, algorithm 2."""
-    for name, denoiser in (("conditional", conditional), ("unconditional", unconditional)):
-        if not isinstance(denoiser, Callable):
-            raise ValueError(f"{name} is {checks.describe(denoiser)}; want a denoiser, a function (x_t, t) -> eps")
+    denoisers(conditional=conditional, unconditional=unconditional)
     return lambda x_t, t: guide(conditional(x_t, t), unconditional(x_t, t), w)
+
+
+def compose(conditions: Sequence[tuple[Denoiser, float | Tensor]], unconditional: Denoiser) -> Denoiser:
+    """Several conditions at once, each with its own weight: eps + sum_i (1 + w_i) (eps_i - eps).
+
+    conditions: pairs (denoiser with condition i bound, w_i).  With one condition this is `classifier_free_guidance`;
+    with all w_i = 0 it is the score of q(x_t|y_1, y_2, ...) where the y_i are independent given x_t.
+    Source: Liu et al. 2022 (Composable Diffusion), eq. 11 (their weight is our 1 + w).
+    """
+    denoisers(unconditional=unconditional, **{f"conditions[{i}][0]": d for i, (d, _) in enumerate(conditions)})
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        eps = unconditional(x_t, t)
+        return eps + sum(guide(conditional(x_t, t), eps, w) - eps for conditional, w in conditions)
+
+    return denoise
+
+
+def gradient(log_prob: LogProb, x_t: Tensor, t: Tensor) -> Tensor:
+    """grad_{x_t} log p(y|x_t) by automatic differentiation, also where the caller runs without gradients: (B, *D).
+
+    Raises ValueError where log_prob returns another shape than (B,).
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        x, t = x_t.detach().clone().requires_grad_(), t.clone()
+        value = log_prob(x, t)
+        if value.shape != x.shape[:1]:
+            raise ValueError(f"log_prob returns {checks.describe(value)}; want shape ({len(x)},), one for each sample")
+        return torch.autograd.grad(value.sum(), x)[0]
+
+
+def classifier_guidance(
+    denoiser: Denoiser, log_prob: LogProb, schedule: NoiseSchedule, scale: float | Tensor
+) -> Denoiser:
+    """eps - scale sqrt(1 - alpha_bar_t) grad_{x_t} log p(y|x_t): `scale` times the classifier's gradient.
+
+    log_prob: (x_t (B, *D), t (B,)) -> log p(y|x_t) (B,) of the wanted y, differentiable in x_t, of a classifier that
+    knows noisy inputs.  scale: a number, or (B,).  scale = 0 is the denoiser itself; scale = 1 makes exact
+    unconditional scores conditional ones. Source: Dhariwal & Nichol 2021, eq. 14, algorithm 2, sec. 4.3.
+    """
+    denoisers(denoiser=denoiser, log_prob=log_prob)
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        push = over_rows(scale, x_t) * gradient(log_prob, x_t, t)
+        return denoiser(x_t, t) + eps_from_score(push, schedule.at(t, x_t))
+
+    return denoise
+
+
+def on_interval(guided: Denoiser, plain: Denoiser, first: int, last: int) -> Denoiser:
+    """`guided` at timesteps first <= t <= last, `plain` at all others. Both are called at every step.
+
+    At the noisiest steps guidance decides too early and for all samples alike, at the cleanest it decides nothing.
+    Raises ValueError unless first <= last are ints. Source: Kynkaanniemi et al. 2024, eq. 6.
+    """
+    denoisers(guided=guided, plain=plain)
+    if not (isinstance(first, int) and isinstance(last, int) and first <= last):
+        raise ValueError(f"first and last are {first!r} and {last!r}; want two timesteps, first <= last")
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        inside = over_rows((first <= t) & (t <= last), x_t)
+        return torch.where(inside, guided(x_t, t), plain(x_t, t))
+
+    return denoise
+
+
+def rescaled(guided: Denoiser, conditional: Denoiser, schedule: NoiseSchedule, phi: float = 0.7) -> Denoiser:
+    """The guided prediction of v, shrunk to the size of the conditional one: against saturation at large weights.
+
+    v <- v_guided (phi std(v_cond) / std(v_guided) + 1 - phi), the standard deviation taken over each sample (*D).
+    phi = 0 leaves `guided` as it is. Source: Lin et al. 2024, eq. 14 to 16, whose network predicts v, too.
+    """
+    denoisers(guided=guided, conditional=conditional)
+    checks.between("phi", phi, 0, 1)
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        alpha_bar = schedule.at(t, x_t)
+        v_guided, v_cond = (v_from_eps(x_t, arrow(x_t, t), alpha_bar) for arrow in (guided, conditional))
+        ratio = v_cond.flatten(1).std(1) / v_guided.flatten(1).std(1)  # (B,)
+        return eps_from_v(x_t, v_guided * over_rows(phi * ratio + 1 - phi, x_t), alpha_bar)
+
+    return denoise
+
+
+def over_rows(value: float | Tensor, x: Tensor) -> float | Tensor:
+    """A number as it is; one value for each row, (B,), shaped to broadcast against x (B, *D), on its device."""
+    if not isinstance(value, Tensor):
+        return value
+    return value.to(x.device, x.dtype if value.is_floating_point() else None).reshape(-1, *(1,) * (x.ndim - 1))
+
+
+def denoisers(**arrows: Denoiser) -> None:
+    """Raises ValueError unless all are functions (x_t, t) -> ..."""
+    for name, arrow in arrows.items():
+        if not callable(arrow):
+            raise ValueError(f"{name} is {checks.describe(arrow)}; want a function of (x_t, t)")

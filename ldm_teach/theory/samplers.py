@@ -149,18 +149,26 @@ def predictor_corrector(
     x_T: Tensor,
     num_steps: int,
     *,
+    corrector: Denoiser | None = None,
     corrector_steps: int = 1,
-    step_ratio: float = 0.1,
+    step_ratio: float | None = 0.1,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
     """A step of `ddim`, the predictor, then `corrector_steps` of `langevin` at the noise level where it arrived.
 
-    The corrector's step size is step_ratio (1 - alpha_bar_s): q(x_s) is nowhere narrower than its noise, so that one
-    ratio suits every level. The last step, to clean data, is not corrected.
-    (1 + corrector_steps) num_steps - corrector_steps network calls.
-    Source: Song et al. 2021 (score-based SDEs), algorithm 3, with a deterministic predictor.
+    corrector: the arrow whose score Langevin dynamics follows, by default the predictor's own. With a guided one this
+    is predictor-corrector guidance: the conditional denoiser predicts, the density sharpened by `guide` corrects.
+    step_ratio: the corrector's step size is step_ratio (1 - alpha_bar_s): q(x_s) is nowhere narrower than its noise, so
+    that one ratio suits every level. None makes it 1 - alpha_bar_t / alpha_bar_s, the noise that the forward process
+    adds on this step: then, as steps grow small, one corrector step of weight 2w is `ddpm` guided with weight w.
+    The last step, to clean data, is not corrected. (1 + corrector_steps) num_steps - corrector_steps network calls.
+    Source: Song et al. 2021 (score-based SDEs), algorithm 3, with a deterministic predictor; guidance, Bradley &
+    Nakkiran 2024, algorithm 1 and theorem 3.
     """
     checks.count("corrector_steps", corrector_steps)
+    if step_ratio is not None:
+        checks.positive("step_ratio", step_ratio)
+    corrector = denoiser if corrector is None else corrector
     x = checks.floating("x_T", x_T)
     for t, alpha_bar, s, alpha_bar_s in schedule.walk(num_steps):
         eps, x0 = predict(denoiser, x, t, alpha_bar)
@@ -168,9 +176,9 @@ def predictor_corrector(
         if alpha_bar_s < 1:
 
             def score(x: Tensor, s=s, alpha_bar_s=alpha_bar_s) -> Tensor:
-                return score_from_eps(predict(denoiser, x, s, alpha_bar_s)[0], alpha_bar_s)
+                return score_from_eps(predict(corrector, x, s, alpha_bar_s)[0], alpha_bar_s)
 
-            delta = checks.positive("step_ratio", step_ratio) * (1 - alpha_bar_s)
+            delta = 1 - alpha_bar / alpha_bar_s if step_ratio is None else step_ratio * (1 - alpha_bar_s)
             *_, x = langevin(score, x, delta, corrector_steps, generator=generator)
         yield Step(t, x, x0)
 

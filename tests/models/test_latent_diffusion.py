@@ -7,7 +7,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import KLAutoencoder, VQAutoencoder
-from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
@@ -232,18 +231,3 @@ def test_samples_on_a_gpu_equal_those_on_the_cpu():
     cpu = model.sample(LABELS, num_steps=5, generator=seeded())
     gpu = model.cuda().sample(LABELS, num_steps=5, generator=seeded())
     assert (cpu - gpu.cpu()).abs().mean() < 1e-2
-
-
-def test_classifier_sees_features_and_logits(tmp_path):
-    classifier = ImageClassifier(widths=(4, 8, 16)).eval()
-    x = torch.randn(3, 1, 28, 28, generator=seeded())
-    assert [tuple(f.shape[1:]) for f in classifier.features(x)] == [
-        (4, 28, 28),
-        (8, 14, 14),
-        (8, 14, 14),
-        (16, 7, 7),
-        (16, 7, 7),
-    ]
-    assert classifier.embed(x).shape == (3, 16) and classifier(x).shape == (3, 10)
-    classifier.save(tmp_path)
-    torch.testing.assert_close(ImageClassifier.load(tmp_path)(x), classifier(x), rtol=0, atol=1e-2)

@@ -9,9 +9,12 @@ from ldm_teach.practice.metrics import (
     accuracy,
     autocorrelation_time,
     codebook_use,
+    diversity_within,
     frechet_distance,
     judge_images,
+    nearest_distance,
     peak_signal_to_noise,
+    precision_recall,
     structural_similarity,
 )
 
@@ -106,5 +109,57 @@ def test_judge_sees_the_same_in_one_batch_and_in_many():
     ],
 )
 def test_bad_arguments(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_nearest_distance_counts_other_points_only():
+    x = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+    assert nearest_distance(x, 1).tolist() == [1, 1, 2, 4]
+    assert nearest_distance(x, 2).tolist() == [3, 2, 3, 6]
+
+
+def test_precision_and_recall_on_a_line():
+    """k = 1. Balls of the real: [-1, 1], [0, 2], [1, 5]; of the fakes: [1.5, 3.5], [2.5, 4.5], [8, 10], [9, 11]."""
+    real = torch.tensor([[0.0], [1.0], [3.0]])
+    fake = torch.tensor([[2.5], [3.5], [9.0], [10.0]])
+    assert precision_recall(real, fake, k=1) == (0.5, pytest.approx(1 / 3))
+
+
+def test_precision_and_recall_equal_their_definition():
+    real, fake = normal(150, 4, 0), 0.6 * normal(120, 4, 1) + 0.5
+
+    def share(points, centres):  # the definition, pair by pair
+        radius = [sorted((c - o).norm().item() for o in centres)[3] for c in centres]
+        inside = [any((p - c).norm().item() <= r for c, r in zip(centres, radius, strict=True)) for p in points]
+        return sum(inside) / len(inside)
+
+    assert precision_recall(real, fake) == (share(fake, real), share(real, fake))
+    precision, recall = precision_recall(real, fake)
+    assert precision > recall  # a narrow fake lies within the real and does not cover it
+
+
+def test_a_set_against_itself_and_against_one_far_away():
+    x = normal(100, 3, 2)
+    assert precision_recall(x, x) == (1, 1)
+    assert precision_recall(x, x + 100) == (0, 0)
+
+
+def test_diversity_of_known_pairs():
+    """Class 0: points 0, 1, 3 at distances 1, 2, 3; class 5: one pair at distance 10."""
+    features = torch.tensor([[0.0], [100.0], [1.0], [3.0], [110.0]])
+    assert diversity_within(features, torch.tensor([0, 5, 0, 0, 5])) == pytest.approx((2 + 10) / 2)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: precision_recall(torch.zeros(5, 2), torch.zeros(5, 3)), r"fake has shape \(5, 3\)"),
+        (lambda: precision_recall(torch.zeros(3, 2), torch.zeros(5, 2)), "k is 3; want an int from 1 to 2"),
+        (lambda: diversity_within(torch.zeros(3, 2), torch.tensor([0, 0, 1])), "labels holds class 1 once"),
+        (lambda: diversity_within(torch.zeros(3, 2), torch.zeros(2)), r"have shapes \(3, 2\), \(2,\)"),
+    ],
+)
+def test_bad_features(call, words):
     with pytest.raises(ValueError, match=words):
         call()

@@ -29,11 +29,14 @@ from ldm_teach.practice.losses import (
     kl_per_element,
     kl_per_image,
     mirrored,
+    noisy_classification_loss,
     perceptual_distance,
     score_matching_loss,
+    spread_timesteps,
 )
 from ldm_teach.practice.training import choose_device, cosine_decay, fit, linear_decay, update_average
 from ldm_teach.theory.parameterization import v_from_eps
+from ldm_teach.theory.schedule import NoiseSchedule
 from tests.conftest import make_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -497,3 +500,36 @@ def test_every_autoencoder_recipe_takes_a_step(name):
     step = next(training.fit(device="cpu"))
     assert step.loss.isfinite() and training.num_steps == 200
     assert training.batches.batch_size == 32
+
+
+def test_timesteps_of_a_batch_are_spread_evenly_and_each_is_uniform():
+    t = torch.stack([spread_timesteps(8, 100, seeded(i), torch.device("cpu")) for i in range(4000)])  # (N, 8)
+    assert ((t[:, 1:] - t[:, :-1]) % 100 - 12.5).abs().max() <= 0.5
+    mean, error = t[:, 3].double().mean(), 100 / 12**0.5 / 4000**0.5
+    assert t.min() == 0 and t.max() == 99 and abs(mean - 49.5) < 4 * error
+
+
+def test_noisy_classification_loss_is_cross_entropy_at_its_noise_level():
+    """A classifier that scores one pixel of z_t: the loss by hand from the same draws; one step means t = 0 alone."""
+    schedule, seen = NoiseSchedule.cosine(), []
+
+    def model(z_t, t):
+        seen.append((z_t, t))
+        return torch.stack([z_t[:, 0, 0, 0], -z_t[:, 0, 0, 0]], dim=1)
+
+    mean, y = torch.randn(6, 2, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 0, 1, 0, 1])
+    batch = (mean, torch.full_like(mean, 0.1), y)
+    value = noisy_classification_loss(schedule)(model, batch, torch.Generator().manual_seed(1))
+    (z_t, t) = seen.pop()
+    score = z_t[:, 0, 0, 0] * (1 - 2 * y)
+    torch.testing.assert_close(value, torch.log1p(torch.exp(-2 * score)).mean())
+    generator = torch.Generator().manual_seed(1)
+    eps = torch.randn(mean.shape, generator=generator)
+    assert len(t.unique()) == 6
+    alpha_bar = schedule.at(t, mean).float()
+    z0 = (z_t - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
+    quiet = alpha_bar.flatten() > 0.1
+    assert (z0 - mean)[quiet].std() == pytest.approx(0.1, rel=0.2)
+    noisy_classification_loss(schedule, num_steps=1)(model, batch, generator)
+    z_t, t = seen.pop()
+    assert (t == 0).all() and (z_t - mean).abs().max() < 1

@@ -1,19 +1,55 @@
+"""Guidance on a mixture, where scores and classifier are exact: each law against Bayes' rule."""
+
 import pytest
 import torch
+from diffusers.guiders.guider_utils import rescale_noise_cfg
 
-from ldm_teach.theory.guidance import classifier_free_guidance, guide, s_from_w, w_from_s
-from ldm_teach.theory.parameterization import eps_from_score
+from ldm_teach.theory.guidance import (
+    classifier_free_guidance,
+    classifier_guidance,
+    compose,
+    gradient,
+    guide,
+    on_interval,
+    rescaled,
+    s_from_w,
+    w_from_s,
+)
+from ldm_teach.theory.mixture import GaussianMixture
+from ldm_teach.theory.parameterization import eps_from_score, v_from_eps
+from ldm_teach.theory.samplers import ddim, ddpm, final, predictor_corrector
 from ldm_teach.theory.schedule import NoiseSchedule
+
+SCHEDULE = NoiseSchedule.linear()
+WANTED = 1  # the component that guidance asks for
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def pair() -> torch.Tensor:
-    return torch.randn(2, 5, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return torch.randn(2, 5, 3, 2, dtype=torch.float64, generator=seeded(0))
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    return 2 * torch.randn(50, 2, dtype=torch.float64, generator=seeded(1))
+
+
+def at(t: int, x: torch.Tensor) -> torch.Tensor:
+    return torch.full((len(x),), t)
+
+
+def exact_classifier(mixture: GaussianMixture, schedule: NoiseSchedule = SCHEDULE):
+    """log p(y|x_t) of the wanted component, by Bayes' rule on the diffused mixture."""
+    return lambda x_t, t: mixture.diffuse(float(schedule.alpha_bar[t[0]])).log_posterior(x_t)[:, WANTED]
 
 
 def test_limits_are_the_conditional_and_the_unconditional_prediction():
     cond, uncond = pair()
-    assert torch.equal(guide(cond, uncond, 0.0), cond)
-    assert torch.equal(guide(cond, uncond, -1.0), uncond)
+    assert torch.equal(guide(cond, uncond, w_from_s(1)), cond) and torch.equal(guide(cond, uncond, 0.0), cond)
+    assert torch.equal(guide(cond, uncond, w_from_s(0)), uncond) and torch.equal(guide(cond, uncond, -1.0), uncond)
 
 
 @pytest.mark.law("(1 + w) eps(y) - w eps = eps + s (eps(y) - eps), s = 1 + w", "guidance.guide")
@@ -34,17 +70,154 @@ def test_a_weight_for_each_sample():
 
 @pytest.mark.law("CFG score = grad log q(x_t|y) + w grad log q(y|x_t)", "guidance.classifier_free_guidance")
 @pytest.mark.parametrize("w", [0.0, 0.5, 3.0])
-def test_exact_scores_give_classifier_guidance_of_the_conditional_score(mixture, within, w):
+def test_exact_scores_give_classifier_guidance_of_the_conditional_score(mixture, within, x, w):
     """With Bayes' rule the guided score is grad log q(x_t|y) + w grad log q(y|x_t): the right side by autograd."""
-    schedule, k = NoiseSchedule.linear(), 1
-    x, t = 2 * torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)), 300
-    guided = classifier_free_guidance(mixture.component(k).denoiser(schedule), mixture.denoiser(schedule), w)
-    eps = guided(x, torch.full((50,), t))
-    alpha_bar = schedule.alpha_bar[t].item()
+    guided = classifier_free_guidance(mixture.component(WANTED).denoiser(SCHEDULE), mixture.denoiser(SCHEDULE), w)
+    alpha_bar = SCHEDULE.alpha_bar[300].item()
     y = x.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(mixture.diffuse(alpha_bar).log_posterior(y)[:, k].sum(), y)
-    score = mixture.component(k).diffuse(alpha_bar).score(x) + w * gradient
-    within((eps - eps_from_score(score, alpha_bar)).abs().max(), 1e-9)
+    (slope,) = torch.autograd.grad(mixture.diffuse(alpha_bar).log_posterior(y)[:, WANTED].sum(), y)
+    score = mixture.component(WANTED).diffuse(alpha_bar).score(x) + w * slope
+    within((guided(x, at(300, x)) - eps_from_score(score, alpha_bar)).abs().max(), 1e-9)
+
+
+@pytest.mark.law("eps - sqrt(1 - alpha_bar) grad log p(y|x_t) = eps(y)", "guidance.classifier_guidance")
+@pytest.mark.parametrize("t", [0, 10, 300, 999])
+def test_scale_one_makes_the_unconditional_denoiser_conditional(mixture, within, x, t):
+    guided = classifier_guidance(mixture.denoiser(SCHEDULE), exact_classifier(mixture), SCHEDULE, 1.0)
+    conditional = mixture.component(WANTED).denoiser(SCHEDULE)
+    within((guided(x, at(t, x)) - conditional(x, at(t, x))).abs().max(), 1e-6)
+
+
+@pytest.mark.law("CFG at w = classifier guidance of eps(y) at w, of eps at s = 1 + w", "guidance.classifier_guidance")
+@pytest.mark.parametrize("w", [-1.0, -0.3, 0.0, 1.0, 5.0])
+def test_classifier_free_guidance_is_classifier_guidance_twice_over(mixture, within, x, w):
+    conditional, unconditional = mixture.component(WANTED).denoiser(SCHEDULE), mixture.denoiser(SCHEDULE)
+    log_prob = exact_classifier(mixture)
+    free = classifier_free_guidance(conditional, unconditional, w)(x, at(200, x))
+    of_conditional = classifier_guidance(conditional, log_prob, SCHEDULE, w)(x, at(200, x))
+    of_unconditional = classifier_guidance(unconditional, log_prob, SCHEDULE, s_from_w(w))(x, at(200, x))
+    within((free - of_conditional).abs().max(), 1e-6)
+    within((free - of_unconditional).abs().max(), 1e-6)
+
+
+def test_a_scale_of_zero_is_no_guidance(mixture, x):
+    denoiser = mixture.denoiser(SCHEDULE)
+    guided = classifier_guidance(denoiser, exact_classifier(mixture), SCHEDULE, 0.0)
+    assert torch.equal(guided(x, at(200, x)), denoiser(x, at(200, x)))
+
+
+def test_a_scale_for_each_sample(mixture, x):
+    scales = torch.linspace(0, 3, len(x))
+    denoiser, log_prob = mixture.denoiser(SCHEDULE), exact_classifier(mixture)
+    each = classifier_guidance(denoiser, log_prob, SCHEDULE, scales)(x, at(200, x))
+    for i in (0, 20, 49):
+        one = classifier_guidance(denoiser, log_prob, SCHEDULE, scales[i].item())(x[i : i + 1], at(200, x[:1]))
+        torch.testing.assert_close(each[i : i + 1], one, rtol=1e-6, atol=1e-6)
+
+
+def test_the_gradient_is_taken_at_x_t(x):
+    """A quadratic log p has gradient -x_t: at the predicted x0 or at a mean it would be another."""
+    seen = []
+
+    def log_prob(x_t, t):
+        seen.append(x_t.detach().clone())
+        return -x_t.square().sum(1) / 2
+
+    guided = classifier_guidance(lambda x_t, t: torch.zeros_like(x_t), log_prob, SCHEDULE, 2.0)
+    eps = guided(x, at(200, x))
+    assert torch.equal(seen[0], x)
+    torch.testing.assert_close(eps, 2 * (1 - SCHEDULE.alpha_bar[200]).sqrt() * x)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_gradient_needs_nothing_of_its_caller(mixture, x, mode):
+    log_prob = exact_classifier(mixture)
+    outside = gradient(log_prob, x, at(200, x))
+    with mode():
+        torch.testing.assert_close(gradient(log_prob, x * 1, at(200, x)), outside)
+    assert not outside.requires_grad
+
+
+@pytest.mark.law("independent conditions: grad log q(x|y1, y2) = s + (s1 - s) + (s2 - s)", "guidance.compose")
+def test_two_independent_conditions_compose(within):
+    """A product of two mixtures on the line is a mixture on the plane: each condition speaks of one coordinate."""
+    weights, means = torch.tensor([0.3, 0.7]).double(), torch.tensor([[-1.0], [1.5]]).double()
+    line = GaussianMixture(weights, means, 0.2 * torch.ones(2, 1, 1).double())
+    x = 2 * torch.randn(40, 2, dtype=torch.float64, generator=seeded(2))
+
+    def arrow(first, second):
+        parts = [line if k is None else line.component(k) for k in (first, second)]
+        parts = [part.denoiser(SCHEDULE) for part in parts]
+        return lambda x, t: torch.cat([part(x[:, i : i + 1], t) for i, part in enumerate(parts)], dim=1)
+
+    both = compose([(arrow(0, None), 0.0), (arrow(None, 1), 0.0)], arrow(None, None))
+    within((both(x, at(300, x)) - arrow(0, 1)(x, at(300, x))).abs().max(), 1e-12)
+
+
+def test_one_condition_composed_is_classifier_free_guidance(mixture, x):
+    conditional, unconditional = mixture.component(WANTED).denoiser(SCHEDULE), mixture.denoiser(SCHEDULE)
+    torch.testing.assert_close(
+        compose([(conditional, 2.5)], unconditional)(x, at(300, x)),
+        classifier_free_guidance(conditional, unconditional, 2.5)(x, at(300, x)),
+    )
+    assert torch.equal(compose([], unconditional)(x, at(300, x)), unconditional(x, at(300, x)))
+
+
+def test_the_interval_holds_its_ends_and_nothing_else(x):
+    guided = on_interval(lambda x_t, t: torch.ones_like(x_t), lambda x_t, t: torch.zeros_like(x_t), 100, 500)
+    t = torch.tensor([0, 99, 100, 300, 500, 501, 999])
+    assert guided(x[:7], t)[:, 0].tolist() == [0, 0, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.law("v = v_guided (phi std(v_cond) / std(v_guided) + 1 - phi)", "guidance.rescaled")
+@pytest.mark.parametrize("phi", [0.0, 0.3, 0.7, 1.0])
+def test_rescaled_guidance_equals_diffusers(within, phi):
+    cond, uncond, x = torch.randn(3, 4, 3, 8, 8, dtype=torch.float64, generator=seeded(3))
+    t = torch.tensor([5, 200, 600, 999])
+    guided = classifier_free_guidance(lambda x, t: cond, lambda x, t: uncond, 4.0)
+    ours = rescaled(guided, lambda x, t: cond, SCHEDULE, phi)(x, t)
+    alpha_bar = SCHEDULE.at(t, x)
+    want = rescale_noise_cfg(v_from_eps(x, guided(x, t), alpha_bar), v_from_eps(x, cond, alpha_bar), phi)
+    within((v_from_eps(x, ours, alpha_bar) - want).abs().max() / want.abs().max(), 1e-12)
+    if phi == 1.0:
+        sizes = [v_from_eps(x, eps, alpha_bar).flatten(1).std(1) for eps in (ours, cond)]
+        torch.testing.assert_close(*sizes)
+
+
+@pytest.mark.law("as steps shrink: DDPM guided by w = DDIM + Langevin sharpened by 2w", "samplers.predictor_corrector")
+def test_guided_ddpm_is_predictor_corrector_guidance_with_twice_the_weight(mixture, within):
+    """Bradley & Nakkiran 2024, theorem 3, path by path from the same noise: at 2w the distance falls as the steps grow
+    small, by about 4 from 250 to 2,000 of them; at w it stays."""
+    schedule = NoiseSchedule.linear(2000, 5e-5, 1e-2)  # the linear schedule of 1,000 steps, each cut in two
+    conditional, unconditional = mixture.component(WANTED).denoiser(schedule), mixture.denoiser(schedule)
+    x_T, w = torch.randn(200, 2, dtype=torch.float64, generator=seeded(4)), 1.5
+
+    def distance(num_steps: int, weight: float) -> float:
+        guided = classifier_free_guidance(conditional, unconditional, w)
+        free = final(ddpm(guided, schedule, x_T, num_steps, generator=seeded(5)))
+        corrector = classifier_free_guidance(conditional, unconditional, weight)
+        options = dict(corrector=corrector, step_ratio=None, generator=seeded(5))
+        both = final(predictor_corrector(conditional, schedule, x_T, num_steps, **options))
+        return float((free - both).square().mean().sqrt())
+
+    coarse, fine = distance(250, 2 * w), distance(2000, 2 * w)
+    within(fine / coarse, 0.35)
+    assert distance(2000, w) > 5 * fine
+
+
+def test_on_one_gaussian_guided_ddim_misses_the_tilted_density():
+    """p(x) = N(0, 5), p(x|y) = N(0, 1). The tilted density p(x|y)^(1 + w) p(x)^-w is N(0, 1 / (1 + w - w / 5)); the
+    guided flow, linear in x, ends elsewhere: narrower by far, as Bradley & Nakkiran 2024 prove (theorem 1)."""
+    one = lambda variance: GaussianMixture(  # noqa: E731
+        torch.ones(1).double(), torch.zeros(1, 1).double(), torch.full((1, 1, 1), variance).double()
+    )
+    w, x_T = 1.0, torch.tensor([[1.0]], dtype=torch.float64)
+    guided = classifier_free_guidance(one(1.0).denoiser(SCHEDULE), one(5.0).denoiser(SCHEDULE), w)
+    std = float(final(ddim(guided, SCHEDULE, x_T, 1000)))  # the flow multiplies the unit of x_T by this
+    tilted = (1 + w - w / 5) ** -0.5
+    expected = 1.0 ** (1 + w) * 5.0 ** (-w / 2)  # each exact flow multiplies by its own standard deviation
+    assert std == pytest.approx(expected, rel=5e-3)
+    assert std < 0.65 * tilted
 
 
 @pytest.mark.parametrize(
@@ -52,7 +225,15 @@ def test_exact_scores_give_classifier_guidance_of_the_conditional_score(mixture,
     [
         (lambda: guide(torch.zeros(2, 3), torch.zeros(3, 2), 1.0), "shapes differ: eps_cond"),
         (lambda: guide(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(3)), r"w is a float32 tensor of shape \(3,\)"),
-        (lambda: classifier_free_guidance(None, guide, 1.0), "conditional is None; want a denoiser"),
+        (lambda: classifier_free_guidance(None, guide, 1.0), "conditional is None; want a function of"),
+        (lambda: classifier_guidance(guide, 0.5, SCHEDULE, 1.0), "log_prob is 0.5; want a function of"),
+        (lambda: compose([(guide, 1.0), (3, 1.0)], guide), r"conditions\[1\]\[0\] is 3; want a function of"),
+        (lambda: on_interval(guide, guide, 500, 100), "first and last are 500 and 100; want two timesteps"),
+        (lambda: rescaled(guide, guide, SCHEDULE, 1.5), "phi is 1.5; want a number from 0 to 1"),
+        (
+            lambda: gradient(lambda x, t: x, torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)),
+            r"log_prob returns a float32 tensor of shape \(4, 2\); want shape \(4,\)",
+        ),
     ],
 )
 def test_bad_arguments(call, words):

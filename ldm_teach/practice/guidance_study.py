@@ -1,0 +1,177 @@
+"""Both kinds of guidance on the shipped model, over grids of scales and seeds: the curves of notebooks 06 and 07."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice.data import DATA, FASHION_CLASSES, fashion_mnist
+from ldm_teach.practice.metrics import (
+    accuracy,
+    diversity_within,
+    frechet_distance,
+    judge_images,
+    precision_recall,
+)
+from ldm_teach.theory.guidance import classifier_guidance, on_interval, rescaled
+from ldm_teach.theory.schedule import Denoiser
+
+MEASURED = DATA / "measured" / "guidance.json"
+INTERVAL = 200, 700  # the timesteps of guidance on an interval
+
+Method = Callable[[LatentDiffusion, Tensor, float], Denoiser]  # (model, labels (B,), scale) -> guided denoiser
+
+
+class Measurement(NamedTuple):
+    """One method at one scale and one seed: samples of balanced classes, judged in the features of the judge.
+
+    frechet: to the 10,000 test images.  precision, recall: against as many test images as there are samples.
+    accuracy: the share that the judge sees as the class asked for.  diversity: the mean distance between two samples of
+    a class.  milliseconds: of sampling and decoding one image, on this machine.
+    """
+
+    method: str
+    scale: float
+    seed: int
+    frechet: float
+    precision: float
+    recall: float
+    accuracy: float
+    diversity: float
+    milliseconds: float
+
+
+def with_classifier(classifier: NoisyClassifier, conditional: bool) -> Method:
+    """Classifier guidance of the conditional or of the unconditional model."""
+
+    def method(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
+        denoiser = model.denoiser(labels if conditional else None)
+        return classifier_guidance(denoiser, classifier.log_prob(labels), model.schedule, scale)
+
+    return method
+
+
+def classifier_free(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
+    """Classifier-free guidance with weight w = scale."""
+    return model.denoiser(labels, w=scale)
+
+
+def on_the_interval(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
+    """Classifier-free guidance with weight w = scale at the timesteps of INTERVAL, none elsewhere."""
+    return on_interval(model.denoiser(labels, w=scale), model.denoiser(labels), *INTERVAL)
+
+
+def rescaled_free(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
+    """Classifier-free guidance with weight w = scale, its prediction shrunk to the size of the conditional one."""
+    return rescaled(model.denoiser(labels, w=scale), model.denoiser(labels), model.schedule)
+
+
+def methods() -> dict[str, tuple[Method, tuple[float, ...]]]:
+    """What is compared, each with its grid of scales: s for the unconditional model, w for the conditional one."""
+    noisy, clean = (NoisyClassifier.load(f"fashion-classifier{kind}") for kind in ("", "-clean"))
+    return {
+        "unconditional + classifier": (with_classifier(noisy, False), (0.0, 1.0, 2.0, 4.0, 8.0)),
+        "unconditional + clean classifier": (with_classifier(clean, False), (1.0, 4.0)),
+        "conditional + classifier": (with_classifier(noisy, True), (0.5, 1.0, 2.0, 4.0)),
+        "classifier-free": (classifier_free, (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)),
+        "classifier-free, interval": (on_the_interval, (0.5, 1.0, 2.0, 4.0)),
+        "classifier-free, rescaled": (rescaled_free, (1.0, 4.0)),
+    }
+
+
+class Reference(NamedTuple):
+    """What the judge sees in the test images: features (10,000, F), classes predicted and true."""
+
+    features: Tensor
+    predicted: Tensor
+    labels: Tensor
+
+
+def judge_set(x: Tensor, labels: Tensor, judge: ImageClassifier, reference: Reference) -> dict[str, float]:
+    """The five figures of a Measurement for images x (N, C, H, W) that should show `labels` (N,)."""
+    features, predicted = judge_images(judge, x)
+    precision, recall = precision_recall(reference.features[: len(x)], features)
+    return dict(
+        frechet=frechet_distance(features, reference.features),
+        precision=precision,
+        recall=recall,
+        accuracy=accuracy(predicted, labels)[0],
+        diversity=diversity_within(features, labels),
+    )
+
+
+@torch.no_grad()
+def study(num_samples: int = 2_000, num_steps: int = 12, seeds: Sequence[int] = (0, 1, 2)) -> Iterator[Measurement]:
+    """Measure real images and every method at every scale of its grid; yields each Measurement as soon as it is known.
+
+    A seed means the same noise for all methods and scales. "real" is the floor: training images in the place of samples
+    (their accuracy is that of the test images, which the judge has not seen either).
+    """
+    model, judge = LatentDiffusion.load("fashion-class"), ImageClassifier.load("fashion-judge")
+    train, test = fashion_mnist(True), fashion_mnist(False)
+    reference = Reference(*judge_images(judge, test.x), test.y)
+    seen = accuracy(reference.predicted, reference.labels)[0]
+    labels = torch.arange(num_samples) % len(FASHION_CLASSES)
+    for seed in seeds:
+        rows = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(seed))[:num_samples]
+        real = judge_set(train.x[rows], train.y[rows], judge, reference) | dict(accuracy=seen)
+        yield Measurement("real", 0.0, seed, milliseconds=0.0, **real)
+    for name, (method, scales) in methods().items():
+        for scale in scales:
+            for seed in seeds:
+                generator, start = torch.Generator().manual_seed(seed), time.perf_counter()
+                x = [
+                    model.draw(method(model, y, scale), len(y), num_steps=num_steps, generator=generator)
+                    for y in labels.split(500)
+                ]
+                milliseconds = 1e3 * (time.perf_counter() - start) / num_samples
+                figures = judge_set(torch.cat(x), labels, judge, reference)
+                yield Measurement(name, scale, seed, milliseconds=milliseconds, **figures)
+
+
+class Estimate(NamedTuple):
+    """The mean over the seeds and the half-width of its 95 % confidence interval (Student's t; nan for one seed)."""
+
+    mean: float
+    half_width: float
+
+
+FIGURES = ("frechet", "precision", "recall", "accuracy", "diversity", "milliseconds")
+
+
+def summarize(measurements: Sequence[Measurement]) -> dict[tuple[str, float], dict[str, Estimate]]:
+    """(method, scale) -> figure -> Estimate, in the order of the measurements."""
+    from scipy.stats import t as student  # slow to import
+
+    groups: dict[tuple[str, float], list[Measurement]] = {}
+    for row in measurements:
+        groups.setdefault((row.method, row.scale), []).append(row)
+    table = {}
+    for key, rows in groups.items():
+        values = torch.tensor([[getattr(row, figure) for figure in FIGURES] for row in rows]).double()  # (seeds, 6)
+        width = student.ppf(0.975, len(rows) - 1) * values.std(0) / len(rows) ** 0.5
+        pairs = zip(values.mean(0).tolist(), width.tolist(), strict=True)
+        table[key] = {figure: Estimate(*pair) for figure, pair in zip(FIGURES, pairs, strict=True)}
+    return table
+
+
+def write(measurements: Sequence[Measurement], settings: dict, path: Path = MEASURED) -> None:
+    """Keep what was measured, and with which settings, as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [row._asdict() for row in measurements]
+    lines = ",\n  ".join(json.dumps(row) for row in rows)
+    path.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
+
+
+def read(path: Path = MEASURED) -> tuple[list[Measurement], dict]:
+    """The measurements and the settings that `write` kept. Raises FileNotFoundError that names the command."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: measure it with `python -m ldm_teach guidance`")
+    found = json.loads(path.read_text())
+    return [Measurement(**row) for row in found["rows"]], found["settings"]
