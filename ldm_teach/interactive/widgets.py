@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from ldm_teach.interactive.plots import figure_png, png
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice.guidance_study import Method, classifier_free
+from ldm_teach.theory.guidance import s_from_w, w_from_s
 from ldm_teach.theory.samplers import dpm_solver
 
 PREVIEW_STEPS, FULL_STEPS = 3, 12  # of DPM-Solver++(2M), while a slider moves and once it is released
@@ -81,7 +83,11 @@ class Panel:
     model: LatentDiffusion
     classes: Sequence[str]
     count: int = 8
+    method: Method = classifier_free
+    range: tuple[float, float] = (-1.0, 6.0)
+    conventions: str = "w"
     weight: ipywidgets.FloatSlider = field(init=False)
+    scale: ipywidgets.FloatSlider = field(init=False)
     label: ipywidgets.Dropdown = field(init=False)
     steps: ipywidgets.IntSlider = field(init=False)
     seed: ipywidgets.IntSlider = field(init=False)
@@ -92,13 +98,18 @@ class Panel:
     def __post_init__(self):
         wide = ipywidgets.Layout(width="460px")
         slider = dict(layout=wide, style=dict(description_width="80px"))
-        self.weight = ipywidgets.FloatSlider(1.0, min=-1.0, max=6.0, step=0.1, description="guidance", **slider)
+        low, high = self.range
+        name = "guidance" if self.conventions == "w" else self.conventions[0]
+        self.weight = ipywidgets.FloatSlider(1.0, min=low, max=high, step=0.1, description=name, **slider)
+        self.scale = ipywidgets.FloatSlider(2.0, min=1 + low, max=1 + high, step=0.1, description="s", **slider)
+        ipywidgets.link((self.weight, "value"), (self.scale, "value"), transform=(s_from_w, w_from_s))
         self.label = ipywidgets.Dropdown(options=list(self.classes), description="class", **slider)
         self.steps = ipywidgets.IntSlider(FULL_STEPS, min=2, max=50, description="steps", **slider)
         self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **slider)
         self.image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(width="720px"))
         self.caption = ipywidgets.Label()
-        self.box = ipywidgets.VBox([self.weight, self.label, self.steps, self.seed, self.image, self.caption])
+        sliders = [self.weight, self.scale] if self.conventions == "ws" else [self.weight]
+        self.box = ipywidgets.VBox([*sliders, self.label, self.steps, self.seed, self.image, self.caption])
         self._lock, self._version, self._release = threading.Lock(), 0, None
         for control in (self.weight, self.label, self.steps, self.seed):
             control.observe(self._changed, names="value")
@@ -108,7 +119,7 @@ class Panel:
         """The samples for the present settings as a PNG, or None if a newer change (than `version`) came meanwhile."""
         with torch.inference_mode():  # thread-local: the caller's does not reach a callback
             labels = torch.full((self.count,), self.label.index)
-            denoiser = self.model.denoiser(labels, w=self.weight.value)
+            denoiser = self.method(self.model, labels, self.weight.value)
             generator = torch.Generator().manual_seed(self.seed.value)
             x_T = torch.randn(self.count, *self.model.autoencoder.latent_shape, generator=generator)
             for step in dpm_solver(denoiser, self.model.schedule, x_T.to(self.model.latent_mean), num_steps):
@@ -142,17 +153,30 @@ class Panel:
                 return
             self.image.value = picture
             quality = "full quality" if num_steps == self.steps.value else "preview"
-            w = self.weight.value
-            self.caption.value = f"{self.label.value}, w = {w:.1f} (s = {1 + w:.1f}), {num_steps} steps: {quality}"
+            value = self.weight.value
+            says = f"s = {value:.1f}" if self.conventions == "s" else f"w = {value:.1f} (s = {1 + value:.1f})"
+            self.caption.value = f"{self.label.value}, {says}, {num_steps} steps: {quality}"
 
 
-def guidance_panel(model: LatentDiffusion, classes: Sequence[str], count: int = 8) -> Panel:
-    """Sliders for guidance weight, class, steps and seed over `count` samples of a class-conditional model.
+def guidance_panel(
+    model: LatentDiffusion,
+    classes: Sequence[str],
+    count: int = 8,
+    *,
+    method: Method = classifier_free,
+    range: tuple[float, float] = (-1.0, 6.0),
+    conventions: str = "w",
+) -> Panel:
+    """Sliders for guidance, class, steps and seed over `count` samples of a class-conditional model.
 
-    The noise depends on the seed alone, so that moving the weight morphs the same samples. Raises ValueError where
-    `classes` does not name every class of the model.
+    The noise depends on the seed alone, so that moving the slider morphs the same samples. method: (model, labels,
+    value of the slider) -> denoiser.  range: of the slider.  conventions: "w", one slider for the weight; "ws", another
+    one for s = 1 + w that moves with it; "s", one slider for the scale of a classifier's gradient. Raises ValueError
+    for other conventions, and where `classes` does not name every class of the model.
     """
     want = model.encoder.config["num_classes"]
     if len(classes) != want:
         raise ValueError(f"classes has {len(classes)} names; the model wants {want}")
-    return Panel(model, classes, count)
+    if conventions not in ("w", "ws", "s"):
+        raise ValueError(f"conventions is {conventions!r}; want 'w', 'ws' or 's'")
+    return Panel(model, classes, count, method, range, conventions)

@@ -103,6 +103,36 @@ def test_classes_must_fit_the_model():
         guidance_panel(make_tiny_model(), CLASSES[:2])
 
 
+def test_both_conventions_move_together_and_draw_once():
+    panel = guidance_panel(make_tiny_model(), CLASSES, count=2, conventions="ws")
+    drawn, render = [], panel.render
+    panel.render = lambda steps, version=None: drawn.append(panel.weight.value) or render(steps, version)
+    panel.scale.value = 4.0
+    panel.settle()
+    assert panel.weight.value == 3.0 and panel.caption.value.startswith("zero, w = 3.0 (s = 4.0)")
+    panel.weight.value = 0.5
+    panel.settle()
+    assert panel.scale.value == 1.5 and drawn == [3.0, 3.0, 0.5, 0.5]  # a preview and full quality of each
+    assert panel.scale in panel.box.children
+    assert panel.scale not in guidance_panel(make_tiny_model(), CLASSES, count=2).box.children
+
+
+def test_a_method_of_ones_own_is_drawn_from_its_own_range():
+    asked = []
+
+    def method(model, labels, scale):
+        asked.append((labels.tolist(), scale))
+        return model.denoiser(None)
+
+    panel = guidance_panel(make_tiny_model(), CLASSES, 2, method=method, range=(0.0, 20.0), conventions="s")
+    panel.label.value, panel.weight.value = "two", 15.0
+    panel.settle()
+    assert asked[0] == ([0, 0], 1.0) and asked[-1] == ([2, 2], 15.0)
+    assert panel.caption.value == "two, s = 15.0, 12 steps: full quality"
+    with pytest.raises(ValueError, match="conventions is 'x'; want 'w', 'ws' or 's'"):
+        guidance_panel(make_tiny_model(), CLASSES, conventions="x")
+
+
 def test_a_slider_redraws_its_figure_with_the_value_it_has():
     drawn = []
 
