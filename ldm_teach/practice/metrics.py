@@ -67,6 +67,25 @@ def diversity_within(features: Tensor, labels: Tensor) -> float:
     return float(torch.stack(means).mean())
 
 
+def energy_distance(a: Tensor, b: Tensor, blocks: int = 10) -> tuple[float, float]:
+    """2 E|A - B| - E|A - A'| - E|B - B'| and its standard error: 0 only where two distributions are one.
+
+    a: (N, d).  b: (M, d), independent draws. Each of `blocks` parts of both gives an estimate of its own, unbiased
+    because no point is paired with itself; returned are their mean and its error. In the units of the points.
+    Source: Szekely & Rizzo 2013, eq. 5.
+    """
+    for name, points in (("a", a), ("b", b)):
+        if checks.floating(name, points).ndim != 2 or len(points) < 2 * blocks or points.shape[1] != a.shape[1]:
+            raise ValueError(
+                f"{name} has shape {tuple(points.shape)}; want (N, d), N at least {2 * blocks}, one d for both"
+            )
+    parts = zip(a.chunk(blocks), b.chunk(blocks), strict=True)
+    values = torch.stack(
+        [2 * torch.cdist(x, y).mean() - torch.pdist(x).mean() - torch.pdist(y).mean() for x, y in parts]
+    )
+    return float(values.mean()), float(values.std() / blocks**0.5)
+
+
 @torch.inference_mode()
 def judge_images(judge: ImageClassifier, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
     """What the judge sees in images x (N, C, H, W): features (N, F) and the most probable class (N,)."""

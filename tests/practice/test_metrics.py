@@ -10,6 +10,7 @@ from ldm_teach.practice.metrics import (
     autocorrelation_time,
     codebook_use,
     diversity_within,
+    energy_distance,
     frechet_distance,
     judge_images,
     nearest_distance,
@@ -163,3 +164,21 @@ def test_diversity_of_known_pairs():
 def test_bad_features(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_energy_distance_of_two_points_and_of_two_gaussians():
+    """Two atoms at distance 3: 2 * 3. N(0, 1) and N(m, 1) on the line: 2 E|N(m, 2)| - 2 E|N(0, 2)|, in closed form."""
+    assert energy_distance(torch.zeros(40, 1), torch.full((60, 1), 3.0)) == (6.0, 0.0)
+    m = 0.7
+    folded = 2 / math.sqrt(math.pi) * math.exp(-(m**2) / 4) + m * math.erf(m / 2)  # E|N(m, 2)|
+    value, error = energy_distance(normal(4000, 1, 0), normal(4000, 1, 1) + m)
+    assert abs(value - 2 * folded + 4 / math.sqrt(math.pi)) < 4 * error and error < 0.03
+
+
+def test_energy_distance_of_one_distribution_is_zero_within_its_error():
+    values, errors = zip(
+        *(energy_distance(normal(1000, 2, i), normal(1000, 2, 100 + i)) for i in range(20)), strict=True
+    )
+    scores = torch.tensor(values) / torch.tensor(errors)
+    assert abs(float(torch.tensor(values).mean())) < 4 * float(torch.tensor(errors).mean()) / 20**0.5
+    assert 0.5 < float(scores.std()) < 2  # the error is neither far too small nor far too large
