@@ -146,6 +146,56 @@ v_from_eps = Exercise(
 )
 
 
+def _guided_noise(eps_cond, eps_uncond, s, *, start=0.0, shift=0.0, sign=1.0, swapped=False):
+    if swapped:
+        eps_cond, eps_uncond = eps_uncond, eps_cond
+    base = start * eps_cond + (1 - start) * eps_uncond
+    return base + sign * (s + shift) * (eps_cond - eps_uncond)
+
+
+guided_noise = Exercise(
+    _guided_noise,
+    dict(zip(("eps_cond", "eps_uncond", "s"), (*draw(2), 2.5), strict=True)),
+    {
+        "that is the rule with w: s is 1 + w, and s = 1 must be no guidance": dict(start=1.0),
+        "s is one too small: s = 1 must give the conditional prediction": dict(shift=-1.0),
+        "the condition and the null condition are swapped": dict(swapped=True),
+        "the difference has the wrong sign: walk from the unconditional to the conditional one": dict(sign=-1.0),
+    },
+    "eps_uncond + s (eps_cond - eps_uncond), s = 1 + w",
+)
+
+
+def _sharpening_step(
+    x, eps_cond, eps_uncond, w, alpha_bar, delta, noise, *, sign=-1.0, root=0.5, half=0.5, power=0.5, by=1.0, plain=0.0
+):
+    eps = (by + w) * eps_cond - (by + w - 1) * eps_uncond
+    eps = plain * eps_cond + (1 - plain) * eps
+    return x + sign * half * delta * eps / (1 - alpha_bar) ** root + delta**power * noise
+
+
+sharpening_step = Exercise(
+    _sharpening_step,
+    dict(
+        zip(
+            ("x", "eps_cond", "eps_uncond", "w", "alpha_bar", "delta", "noise"),
+            (*draw(3), 1.5, 0.6, 0.2, draw(4)[3]),
+            strict=True,
+        )
+    ),
+    {
+        "the score is minus eps over the root: the drift has the wrong sign": dict(sign=1.0),
+        "eps is no score yet: divide by sqrt(1 - alpha_bar)": dict(root=0.0),
+        "eps is divided by 1 - alpha_bar, want its root": dict(root=1.0),
+        "the drift lacks its factor 1/2": dict(half=1.0),
+        "the noise is scaled with delta, want sqrt(delta)": dict(power=1.0),
+        "w is taken for s": dict(by=0.0),
+        "the step follows the conditional density, want the guided one": dict(plain=1.0),
+    },
+    "x + delta/2 score + sqrt(delta) noise, score = -((1 + w) eps_cond - w eps_uncond) / sqrt(1 - alpha_bar)",
+)
+
+
 def _gaussian_kl(mean, log_variance, *, half=0.5, sign=-1.0, log_scale=1.0, power=1.0, one=1.0):
     return half * (mean**2 + (power * log_variance).exp() - one + sign * log_scale * log_variance)
 
@@ -180,4 +230,44 @@ nearest_code = Exercise(
         "the factor 2 of the product is missing": dict(dot=-1.0),
     },
     "argmin_k |z - e_k|^2 = argmin_k |e_k|^2 - 2 z . e_k",
+)
+
+
+def _classifier_guidance_step(eps, gradient, alpha_bar, scale, *, sign=-1.0, root=0.5, level=None, power=1.0, kept=1.0):
+    variance = (1 - alpha_bar) if level is None else alpha_bar
+    return kept * eps + sign * scale**power * variance**root * gradient
+
+
+classifier_guidance_step = Exercise(
+    _classifier_guidance_step,
+    dict(zip(("eps", "gradient", "alpha_bar", "scale"), (*draw(2), 0.3, 2.5), strict=True)),
+    {
+        "the sign is wrong: eps points away from the data, the gradient towards the class": dict(sign=1.0),
+        "the factor sqrt(1 - alpha_bar) is missing: the gradient is a score, not yet a noise": dict(root=0.0),
+        "the factor is 1 - alpha_bar, want its square root": dict(root=1.0),
+        "the gradient is divided by sqrt(1 - alpha_bar), want multiplied": dict(root=-0.5),
+        "the factor is sqrt(alpha_bar), the amplitude of the signal; want that of the noise": dict(level="signal"),
+        "the scale is forgotten": dict(power=0.0),
+        "only the shift is returned, want eps with it": dict(kept=0.0),
+    },
+    "eps - scale sqrt(1 - alpha_bar) gradient",
+)
+
+
+def _shifted_mean(mean, gradient, variance, scale, *, sign=1.0, root=1.0, power=1.0, kept=1.0):
+    return kept * mean + sign * scale**power * variance**root * gradient
+
+
+shifted_mean = Exercise(
+    _shifted_mean,
+    dict(zip(("mean", "gradient", "variance", "scale"), (*draw(2), 0.2, 2.5), strict=True)),
+    {
+        "the sign is wrong: a mean is shifted along the gradient, eps against it": dict(sign=-1.0),
+        "the gradient is multiplied by the standard deviation, want the variance": dict(root=0.5),
+        "the variance is missing: a step with little room moves little": dict(root=0.0),
+        "the gradient is divided by the variance, want multiplied": dict(root=-1.0),
+        "the scale is forgotten": dict(power=0.0),
+        "only the shift is returned, want the mean with it": dict(kept=0.0),
+    },
+    "mean + scale variance gradient",
 )

@@ -62,7 +62,7 @@ def labelled_grid(x: Tensor, rows: Sequence[str], columns: Sequence[str], title:
     each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
     canvas = tile(x, columns=each * len(columns))
     height, width = canvas.shape[0] / len(rows), canvas.shape[1] / len(columns)
-    margin = max(1.4, 0.5 + 0.08 * max(map(len, rows)))  # inches for the names of the rows
+    margin = max(1.4, 0.5 + 0.09 * max(map(len, rows)))  # inches for the names of the rows
     figure = new_figure(margin + canvas.shape[1] / 62, 0.55 + canvas.shape[0] / 62)
     axes = figure.subplots()
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
