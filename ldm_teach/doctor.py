@@ -10,13 +10,13 @@ import torch
 
 from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import AUTOENCODERS
-from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice.data import fashion_mnist
 from ldm_teach.practice.training import choose_device
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.txt"
-LOADERS = AUTOENCODERS | {loader.__name__: loader for loader in (ImageClassifier, LatentDiffusion)}
+LOADERS = AUTOENCODERS | {loader.__name__: loader for loader in (ImageClassifier, NoisyClassifier, LatentDiffusion)}
 NEEDED_GIB = 4.0
 
 

@@ -92,6 +92,8 @@ BUGS = [
      "theory/test_guidance.py::test_guided_ddpm_is_predictor_corrector_guidance_with_twice_the_weight"),
     ("logits for log-probabilities", "models/classifier.py", "self(z_t, t).log_softmax(dim=1).gather",
      "self(z_t, t).gather", "models/test_classifier.py::test_log_prob_is_that_of_the_wanted_class_and_sums_to_one"),
+    ("logits that do not fade with the signal", "models/classifier.py", "return signal * self.head", "return self.head",
+     "models/test_classifier.py::test_logits_and_gradients_fade_with_the_signal"),
     ("a point is its own nearest neighbour", "practice/metrics.py", "kthvalue(k + 1, dim=1)", "kthvalue(k, dim=1)",
      "practice/test_metrics.py::test_nearest_distance_counts_other_points_only"),
     ("precision and recall swapped", "practice/metrics.py",

@@ -12,6 +12,7 @@ from ldm_teach.models.layers import ResidualBlock, normalize
 from ldm_teach.models.unet import TimeEmbedding
 from ldm_teach.theory import checks
 from ldm_teach.theory.guidance import LogProb
+from ldm_teach.theory.schedule import NoiseSchedule
 
 
 def convolution(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
@@ -77,11 +78,22 @@ class NoisyClassifier(nn.Module):
 
     The downward half of a U-Net: `widths` are the channels at full and half resolution, `depth` the residual blocks at
     each. It reads the standardized latents of the diffusion model that it shall guide, and its timesteps.
-    Source: Dhariwal & Nichol 2021, sec. 4.1, with average pooling.
+
+    The logits are sqrt(alpha_bar_t) times what the network says: with the signal, what an input tells of its class goes
+    to zero, and so must the gradient, for the noisiest steps of a sampler multiply it by 1 / sqrt(alpha_bar_t) in x_0
+    (20,000 on the cosine schedule). Source: Dhariwal & Nichol 2021, sec. 4.1, with average pooling.
     """
 
-    def __init__(self, channels: int = 4, num_classes: int = 10, widths: tuple[int, int] = (64, 128), depth: int = 1):
+    def __init__(
+        self,
+        schedule: NoiseSchedule,
+        channels: int = 4,
+        num_classes: int = 10,
+        widths: tuple[int, int] = (64, 128),
+        depth: int = 1,
+    ):
         super().__init__()
+        self.schedule = schedule
         self.config = dict(channels=channels, num_classes=num_classes, widths=tuple(widths), depth=depth)
         fine, coarse = widths
         self.embed_time = TimeEmbedding(fine, 2 * coarse)
@@ -104,7 +116,8 @@ class NoisyClassifier(nn.Module):
         h = self.shrink(h)
         for block in self.coarse:
             h = block(h, embedding)
-        return self.head(self.leave(h).mean(dim=(2, 3))).to(z_t.dtype)
+        signal = self.schedule.at(t, z_t).sqrt().flatten(1).to(z_t.dtype)  # (B, 1)
+        return signal * self.head(self.leave(h).mean(dim=(2, 3))).to(z_t.dtype)
 
     def log_prob(self, labels: Tensor | Sequence[int]) -> LogProb:
         """(z_t, t) -> log f_phi(y|z_t, t) (B,) of the wanted labels (B,), in nats: what `classifier_guidance` takes."""
@@ -118,14 +131,15 @@ class NoisyClassifier(nn.Module):
         return log_prob
 
     def save(self, directory: Path | str) -> None:
-        """Write the classifier to a directory, in half precision."""
-        checkpoint.write(directory, "NoisyClassifier", self.config, checkpoint.to_half(self.state_dict()))
+        """Write the classifier to a directory, in half precision (the schedule in double)."""
+        tensors = checkpoint.to_half(self.state_dict()) | {"schedule.alpha_bar": self.schedule.alpha_bar}
+        checkpoint.write(directory, "NoisyClassifier", self.config, tensors)
 
     @classmethod
     def load(cls, name_or_dir: Path | str) -> "NoisyClassifier":
         """The classifier saved in a directory or shipped under a name, in evaluation mode."""
         directory = checkpoint.locate(name_or_dir)
         config, tensors = checkpoint.read(directory, "NoisyClassifier")
-        classifier = cls(**config)
+        classifier = cls(NoiseSchedule(tensors.pop("schedule.alpha_bar")), **config)
         checkpoint.fill(classifier, tensors, directory)
         return classifier.eval()

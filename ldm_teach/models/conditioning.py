@@ -5,11 +5,14 @@ An encoder is a module with `check(condition)`, which validates what a user hand
 Source: Rombach et al. 2022, sec. 3.3; the null condition, Ho & Salimans 2022, sec. 3.2.
 """
 
+import re
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ldm_teach.models.layers import ResidualBlock, grid_positions
 from ldm_teach.theory import checks
 
 
@@ -42,4 +45,140 @@ class ClassEncoder(nn.Module):
         return self.table(labels).unflatten(1, self.null.shape)  # (B, L*C) -> (B, L, C)
 
 
-ENCODERS = {encoder.__name__: encoder for encoder in (ClassEncoder,)}
+def split_words(caption: str) -> list[str]:
+    """The words of a caption in lower case; a punctuation mark is a word of its own."""
+    return re.findall(r"[\w'-]+|[^\w\s]", caption.lower())
+
+
+class TextEncoder(nn.Module):
+    """Captions as one token a word, made by a small transformer: (B,) str -> (B, max_words, token_width).
+
+    vocabulary: the words it knows, each once. Shorter captions are filled up with a padding word, which is learned as
+    any other. Trained together with the U-Net, as in Rombach et al. 2022, sec. 4.3.1.
+    """
+
+    def __init__(
+        self, vocabulary: Sequence[str], max_words: int = 16, token_width: int = 128, depth: int = 2, heads: int = 4
+    ):
+        super().__init__()
+        if len(set(vocabulary)) != len(vocabulary):
+            raise ValueError("vocabulary holds a word twice; want each word once")
+        vocabulary = list(vocabulary)
+        self.config = dict(
+            vocabulary=vocabulary, max_words=max_words, token_width=token_width, depth=depth, heads=heads
+        )
+        self.numbers = {word: number for number, word in enumerate(vocabulary, start=1)}  # 0 is the padding word
+        self.words = nn.Embedding(1 + len(vocabulary), token_width)
+        self.positions = nn.Parameter(0.1 * torch.randn(max_words, token_width))
+        layer = nn.TransformerEncoderLayer(
+            token_width, heads, 4 * token_width, dropout=0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.transformer = nn.TransformerEncoder(layer, depth, nn.LayerNorm(token_width), enable_nested_tensor=False)
+        self.null = nn.Parameter(torch.randn(max_words, token_width))
+
+    def check(self, captions: Sequence[str] | Tensor) -> Tensor:
+        """The word numbers (B, max_words) int64 of captions; such a tensor is returned as it is.
+
+        Raises ValueError for anything else, for a word that is not in the vocabulary and for a caption too long.
+        """
+        longest = self.config["max_words"]
+        if isinstance(captions, Tensor):
+            if captions.dtype != torch.int64 or captions.ndim != 2 or captions.shape[1] != longest:
+                raise ValueError(f"condition is {checks.describe(captions)}; want captions, or int64 (B, {longest})")
+            return captions
+        if isinstance(captions, str) or not all(isinstance(caption, str) for caption in captions):
+            raise ValueError(f"condition is {captions!r}; want a list of captions, a str for each sample")
+        numbers = torch.zeros(len(captions), longest, dtype=torch.int64)
+        for row, caption in zip(numbers, captions, strict=True):
+            words = split_words(caption)
+            unknown = [word for word in words if word not in self.numbers]
+            if unknown:
+                known = ", ".join(self.numbers)
+                raise ValueError(f"condition {caption!r} has the unknown word {unknown[0]!r}; want words of: {known}")
+            if not 1 <= len(words) <= longest:
+                raise ValueError(f"condition {caption!r} has {len(words)} words; want 1 to {longest}")
+            row[: len(words)] = torch.tensor([self.numbers[word] for word in words])
+        return numbers
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return self.transformer(self.words(numbers) + self.positions)  # (B, L) -> (B, L, C)
+
+
+class SpatialTokens(nn.Module):
+    """Something of the shape of an image as one token for each square of `patch` pixels, with the place of each.
+
+    (B, channels, H, W) -> (B, L, token_width), L = ceil(H / patch) ceil(W / patch), row by row. A token sees its own
+    square and, through two convolutions, the neighbouring ones.
+    """
+
+    def __init__(self, channels: int, image_size: tuple[int, int], patch: int, token_width: int):
+        super().__init__()
+        self.grid = tuple(-(-side // patch) for side in image_size)
+        self.padding = tuple(-side % patch for side in image_size)
+        self.enter = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(channels * patch**2, token_width, 1))
+        self.block = ResidualBlock(token_width, token_width)
+
+    @property
+    def length(self) -> int:
+        """L, the number of tokens."""
+        return self.grid[0] * self.grid[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        bottom, right = self.padding
+        x = self.block(self.enter(F.pad(x, (0, right, 0, bottom), mode="replicate")))  # (B, C, h, w)
+        return x.flatten(2).transpose(1, 2) + grid_positions(*self.grid, x.shape[1], x)  # (B, L, C)
+
+
+class MapEncoder(nn.Module):
+    """A semantic map as spatial tokens: maps (B, H, W) int64 with values 0..num_classes-1 -> (B, L, token_width)."""
+
+    def __init__(
+        self, num_classes: int, image_size: tuple[int, int] = (32, 32), patch: int = 4, token_width: int = 128
+    ):
+        super().__init__()
+        self.config = dict(num_classes=num_classes, image_size=tuple(image_size), patch=patch, token_width=token_width)
+        self.tokens = SpatialTokens(num_classes, image_size, patch, token_width)
+        self.null = nn.Parameter(torch.randn(self.tokens.length, token_width))
+
+    def check(self, maps: Tensor) -> Tensor:
+        """maps themselves. Raises ValueError for another shape, dtype or, read on the CPU, value."""
+        height, width = self.config["image_size"]
+        if not isinstance(maps, Tensor) or maps.dtype != torch.int64 or maps.shape[1:] != (height, width):
+            raise ValueError(f"condition is {checks.describe(maps)}; want maps, int64 of shape (B, {height}, {width})")
+        last = self.config["num_classes"] - 1
+        if maps.device.type == "cpu" and maps.numel() and not 0 <= int(maps.min()) <= int(maps.max()) <= last:
+            values = f"{int(maps.min())} to {int(maps.max())}"
+            raise ValueError(f"condition holds map values from {values}; want classes from 0 to {last}")
+        return maps
+
+    def forward(self, maps: Tensor) -> Tensor:
+        one_hot = F.one_hot(maps, self.config["num_classes"]).movedim(-1, 1)  # (B, H, W) -> (B, K, H, W)
+        return self.tokens(one_hot.to(self.null.dtype))
+
+
+class ImageEncoder(nn.Module):
+    """An image, blurred say, as spatial tokens: x (B, image_channels, H, W) in [-1, 1] -> (B, L, token_width)."""
+
+    def __init__(
+        self, image_channels: int = 1, image_size: tuple[int, int] = (28, 28), patch: int = 4, token_width: int = 128
+    ):
+        super().__init__()
+        self.config = dict(
+            image_channels=image_channels, image_size=tuple(image_size), patch=patch, token_width=token_width
+        )
+        self.tokens = SpatialTokens(image_channels, image_size, patch, token_width)
+        self.null = nn.Parameter(torch.randn(self.tokens.length, token_width))
+
+    def check(self, x: Tensor) -> Tensor:
+        """x itself. Raises ValueError for another shape or dtype."""
+        want = (self.config["image_channels"], *self.config["image_size"])
+        if not isinstance(x, Tensor) or not x.is_floating_point() or tuple(x.shape[1:]) != want:
+            shape = ", ".join(map(str, want))
+            raise ValueError(f"condition is {checks.describe(x)}; want images, floating-point of shape (B, {shape})")
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tokens(x)
+
+
+ENCODERS = {encoder.__name__: encoder for encoder in (ClassEncoder, TextEncoder, MapEncoder, ImageEncoder)}

@@ -1,5 +1,6 @@
-"""The two blocks that the autoencoder, the U-Net and the classifier are built from."""
+"""The blocks that the autoencoder, the U-Net, the classifiers and the condition encoders are built from."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,6 +15,20 @@ def zeroed(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
     return module
+
+
+def grid_positions(height: int, width: int, channels: int, like: Tensor) -> Tensor:
+    """Where each cell of a grid lies, row by row: (height * width, channels), of the dtype and device of `like`.
+
+    A quarter of the channels each holds cos(pi k u), sin(pi k u), cos(pi k v), sin(pi k v) for the centre (u, v) of the
+    cell in the unit square, k up to 8: an eighth of the side away the inner product has fallen to about zero, and
+    a grid of another resolution sees the same place alike. Source: Vaswani et al. 2017, sec. 3.5, in two dimensions.
+    """
+    k = torch.pi * torch.arange(1, channels // 4 + 1, device=like.device) * 8 / (channels // 4)
+    rows, columns = (((torch.arange(n, device=like.device) + 0.5) / n)[:, None] * k for n in (height, width))
+    rows = torch.cat([rows.cos(), rows.sin()], dim=1)[:, None].expand(-1, width, -1)  # (h, w, C/2)
+    columns = torch.cat([columns.cos(), columns.sin()], dim=1)[None].expand(height, -1, -1)
+    return torch.cat([rows, columns], dim=2).flatten(0, 1).to(like.dtype)
 
 
 class ResidualBlock(nn.Module):

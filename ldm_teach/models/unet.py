@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ldm_teach.models.layers import ResidualBlock, normalize, zeroed
+from ldm_teach.models.layers import ResidualBlock, grid_positions, normalize, zeroed
 
 
 def sinusoidal_embedding(t: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
@@ -49,34 +49,39 @@ class Attention(nn.Module):
 class TransformerBlock(nn.Module):
     """Self-attention over the positions of a feature map, cross-attention to the condition, and an MLP, each residual.
 
-    x: (B, C, H, W).  tokens: (B, L, token_width).  Returns (B, C, H, W).  Source: Rombach et al. 2022, appendix E.2.1.
+    token_width = 0 leaves the cross-attention out. positions: queries, and the keys of the self-attention, are told
+    where they lie. x: (B, C, H, W).  tokens: (B, L, token_width).  Returns (B, C, H, W).
+    Source: Rombach et al. 2022, appendix E.2.1.
     """
 
-    def __init__(self, channels: int, token_width: int, heads: int):
+    def __init__(self, channels: int, token_width: int, heads: int, positions: bool = False):
         super().__init__()
         self.norm_self, self.norm_cross, self.norm_mlp = (nn.LayerNorm(channels) for _ in range(3))
         self.self_attention = Attention(channels, channels, heads)
-        self.cross_attention = Attention(channels, token_width, heads)
+        self.cross_attention = Attention(channels, token_width, heads) if token_width else None
         self.mlp = nn.Sequential(
             nn.Linear(channels, 4 * channels), nn.GELU(), zeroed(nn.Linear(4 * channels, channels))
         )
+        self.positions = positions
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        place = grid_positions(*x.shape[2:], x.shape[1], x) if self.positions else 0
         h = x.flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, H*W, C)
-        normed = self.norm_self(h)
+        normed = self.norm_self(h) + place
         h = h + self.self_attention(normed, normed)
-        h = h + self.cross_attention(self.norm_cross(h), tokens)
+        if self.cross_attention is not None:
+            h = h + self.cross_attention(self.norm_cross(h) + place, tokens)
         h = h + self.mlp(self.norm_mlp(h))
         return h.transpose(1, 2).unflatten(2, x.shape[2:])  # (B, H*W, C) -> (B, C, H, W)
 
 
 class Stage(nn.Module):
-    """A residual block that sees the time, and where wanted a transformer block that sees the condition."""
+    """A residual block that sees the time, and where wanted (heads > 0) a transformer block that sees the condition."""
 
-    def __init__(self, in_channels: int, out_channels: int, embedding: int, token_width: int, heads: int):
+    def __init__(self, width: int, embedding: int, token_width: int, heads: int, positions: bool):
         super().__init__()
-        self.residual = ResidualBlock(in_channels, out_channels, embedding)
-        self.transformer = TransformerBlock(out_channels, token_width, heads) if heads else None
+        self.residual = ResidualBlock(width, width, embedding)
+        self.transformer = TransformerBlock(width, token_width, heads, positions) if heads else None
 
     def forward(self, x: Tensor, embedding: Tensor, tokens: Tensor) -> Tensor:
         x = self.residual(x, embedding)
@@ -90,6 +95,10 @@ class UNet(nn.Module):
     2^(len(widths) - 1); `heads` the attention heads at each, 0 for none; `depth` the stages at each on the way down
     and on the way up. A stage on the way up adds what its twin on the way down made: at half the multiplications of a
     concatenation. Source: Ho et al. 2020, appendix B; Rombach et al. 2022, sec. 3.3.
+
+    positions: attention is told where on the map a position lies, which spatial conditions and relations need.
+    concatenate: in the place of cross-attention the tokens, then one for each position of x (L = H W, row by row), are
+    laid out as a map and concatenated to x, as the published code of Rombach et al. does with maps and images.
     """
 
     def __init__(
@@ -99,21 +108,30 @@ class UNet(nn.Module):
         heads: tuple[int, ...] = (0, 4),
         depth: int = 1,
         token_width: int = 128,
+        positions: bool = False,
+        concatenate: bool = False,
     ):
         super().__init__()
         if len(widths) != len(heads):
             raise ValueError(f"widths {widths} and heads {heads} differ in length; want one entry for each resolution")
         self.config = dict(
-            channels=channels, widths=tuple(widths), heads=tuple(heads), depth=depth, token_width=token_width
+            channels=channels,
+            widths=tuple(widths),
+            heads=tuple(heads),
+            depth=depth,
+            token_width=token_width,
+            positions=positions,
+            concatenate=concatenate,
         )
         embedding = 2 * widths[-1]
         self.embed_time = TimeEmbedding(widths[0], embedding)
-        self.enter = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.enter = nn.Conv2d(channels + (token_width if concatenate else 0), widths[0], 3, padding=1)
         self.down, self.shrink, self.up, self.grow = (nn.ModuleList() for _ in range(4))
         for i, (width, h) in enumerate(zip(widths, heads, strict=True)):
             self.shrink.append(nn.Conv2d(widths[i - 1], width, 3, stride=2, padding=1) if i else nn.Identity())
-            self.down.append(nn.ModuleList(Stage(width, width, embedding, token_width, h) for _ in range(depth)))
-            self.up.append(nn.ModuleList(Stage(width, width, embedding, token_width, h) for _ in range(depth)))
+            shape = width, embedding, 0 if concatenate else token_width, h, positions
+            self.down.append(nn.ModuleList(Stage(*shape) for _ in range(depth)))
+            self.up.append(nn.ModuleList(Stage(*shape) for _ in range(depth)))
             expand = nn.Sequential(nn.Conv2d(width, 4 * widths[i - 1], 1), nn.PixelShuffle(2))
             self.grow.append(expand if i else nn.Identity())
         self.leave = nn.Sequential(
@@ -125,6 +143,8 @@ class UNet(nn.Module):
         self._check(x, t, tokens)
         dtype = x.dtype
         embedding = self.embed_time(t)  # (B, embedding)
+        if self.config["concatenate"]:
+            x = torch.cat([x, tokens.transpose(1, 2).unflatten(2, x.shape[2:])], dim=1)  # (B, C + token_width, H, W)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         skips = []
         for shrink, stages in zip(self.shrink, self.down, strict=True):
@@ -149,3 +169,8 @@ class UNet(nn.Module):
         if tokens.ndim != 3 or tokens.shape[0] != x.shape[0] or tokens.shape[2] != self.config["token_width"]:
             want = f"({x.shape[0]}, L, {self.config['token_width']})"
             raise ValueError(f"tokens have shape {tuple(tokens.shape)}; want {want}")
+        if self.config["concatenate"] and tokens.shape[1] != x.shape[2] * x.shape[3]:
+            want = x.shape[2] * x.shape[3]
+            raise ValueError(
+                f"tokens are {tokens.shape[1]}; to be concatenated want {want}, one for each position of x"
+            )

@@ -47,12 +47,16 @@ class Measurement(NamedTuple):
     milliseconds: float
 
 
-def with_classifier(classifier: NoisyClassifier, conditional: bool) -> Method:
-    """Classifier guidance of the conditional or of the unconditional model."""
+def with_classifier(classifier: NoisyClassifier, conditional: bool, blind: bool = False) -> Method:
+    """Classifier guidance of the conditional or of the unconditional model.
+
+    blind: the classifier takes every input for a clean one (t = 0), as one that never saw noise does.
+    """
 
     def method(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
-        denoiser = model.denoiser(labels if conditional else None)
-        return classifier_guidance(denoiser, classifier.log_prob(labels), model.schedule, scale)
+        knowing = classifier.log_prob(labels)
+        log_prob = (lambda z_t, t: knowing(z_t, torch.zeros_like(t))) if blind else knowing
+        return classifier_guidance(model.denoiser(labels if conditional else None), log_prob, model.schedule, scale)
 
     return method
 
@@ -77,7 +81,7 @@ def methods() -> dict[str, tuple[Method, tuple[float, ...]]]:
     noisy, clean = (NoisyClassifier.load(f"fashion-classifier{kind}") for kind in ("", "-clean"))
     return {
         "unconditional + classifier": (with_classifier(noisy, False), (0.0, 1.0, 2.0, 4.0, 8.0)),
-        "unconditional + clean classifier": (with_classifier(clean, False), (1.0, 4.0)),
+        "unconditional + clean classifier": (with_classifier(clean, False, blind=True), (1.0, 4.0)),
         "conditional + classifier": (with_classifier(noisy, True), (0.5, 1.0, 2.0, 4.0)),
         "classifier-free": (classifier_free, (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)),
         "classifier-free, interval": (on_the_interval, (0.5, 1.0, 2.0, 4.0)),

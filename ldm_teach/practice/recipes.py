@@ -195,7 +195,8 @@ def noisy_classifier(levels: int | None, num_steps: int) -> Recipe:
         batches = Batches(diffusion.standardize(mean), std / diffusion.latent_std, y, batch_size=128, seed=6)
         loss = noisy_classification_loss(diffusion.schedule, num_steps=levels)
         settings = dict(num_steps=200 if quick else num_steps, learning_rate=1.5e-3, weight_decay=0.05, seed=6)
-        return Training(seeded(NoisyClassifier, seed=6), loss, batches, settings)
+        model = seeded(lambda: NoisyClassifier(diffusion.schedule), seed=6)
+        return Training(model, loss, batches, settings)
 
     return recipe
 

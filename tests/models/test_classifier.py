@@ -15,7 +15,7 @@ def make_classifier() -> NoisyClassifier:
     """A classifier of three classes, none of its parameters at zero."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        classifier = NoisyClassifier(channels=2, num_classes=3, widths=(16, 32))
+        classifier = NoisyClassifier(NoiseSchedule.cosine(), channels=2, num_classes=3, widths=(16, 32))
         for parameter in classifier.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)
     return classifier.eval()
@@ -55,6 +55,16 @@ def test_each_timestep_is_its_own(z):
     classifier = make_classifier()
     assert not torch.allclose(classifier(z, T), classifier(z, T.flip(0)))
     torch.testing.assert_close(classifier(z[:1], T[:1]), classifier(z, T)[:1])
+
+
+def test_logits_and_gradients_fade_with_the_signal(z):
+    """At the last step of the cosine schedule, alpha_bar = 2e-9, the push on x_0 stays finite: 1/sqrt(alpha_bar) of a
+    gradient that is sqrt(alpha_bar) times another."""
+    classifier, last = make_classifier(), torch.full((6,), 999)
+    alpha_bar = float(classifier.schedule.alpha_bar[999])
+    assert classifier(z, last).abs().max() < 100 * alpha_bar**0.5
+    push = gradient(classifier.log_prob(LABELS), z, last) / alpha_bar**0.5
+    assert 1e-3 < push.abs().max() < 100
 
 
 def test_its_gradient_equals_a_finite_difference(z):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ldm_teach.models.conditioning import ClassEncoder
-from ldm_teach.models.unet import Attention, UNet, sinusoidal_embedding
+from ldm_teach.models.unet import Attention, TransformerBlock, UNet, sinusoidal_embedding
 
 
 def randomized(module: torch.nn.Module) -> torch.nn.Module:
@@ -110,3 +110,30 @@ def test_bad_labels(labels, words):
 def test_bad_arguments(unet, change, words):
     with pytest.raises(ValueError, match=words):
         unet(*change(*inputs()))
+
+
+def test_with_positions_the_place_of_a_position_matters():
+    """Without them, shuffled positions give the shuffled output of a transformer block; with them they do not."""
+    x, _, tokens = inputs()
+    x = torch.cat([x] * 6, dim=1)[:, :16]
+    shuffle = torch.randperm(64, generator=torch.Generator().manual_seed(3))
+    shuffled = x.flatten(2)[:, :, shuffle].unflatten(2, (8, 8))
+    for positions in (False, True):
+        block = randomized(TransformerBlock(16, 8, 2, positions))
+        same = torch.allclose(
+            block(shuffled, tokens), block(x, tokens).flatten(2)[:, :, shuffle].unflatten(2, (8, 8)), atol=1e-4
+        )
+        assert same != positions
+
+
+def test_concatenated_tokens_are_laid_out_row_by_row():
+    x, t, _ = inputs()
+    unet = randomized(UNet(3, (16, 32), (0, 2), token_width=8, concatenate=True))
+    seen = []
+    unet.enter.register_forward_hook(lambda module, arguments, output: seen.append(arguments[0]))
+    tokens = torch.randn(4, 64, 8, generator=torch.Generator().manual_seed(4))
+    assert unet(x, t, tokens).shape == x.shape and not torch.allclose(unet(x, t, tokens), unet(x, t, -tokens))
+    assert torch.equal(seen[0][:, :3], x) and torch.equal(seen[0][:, 3:, 2, 5], tokens[:, 2 * 8 + 5])
+    assert not any("cross_attention" in name for name, _ in unet.named_parameters())
+    with pytest.raises(ValueError, match="tokens are 5; to be concatenated want 64"):
+        unet(x, t, tokens[:, :5])

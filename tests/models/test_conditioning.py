@@ -1,0 +1,108 @@
+"""Condition encoders: tokens of the right shape, bad conditions refused at the door, places told apart."""
+
+import pytest
+import torch
+
+from ldm_teach.models.conditioning import ENCODERS, ClassEncoder, ImageEncoder, MapEncoder, TextEncoder, split_words
+from ldm_teach.models.layers import grid_positions
+
+WORDS = ("a", "red", "blue", "circle", "square", "above", ",")
+
+
+def make_encoders() -> dict[str, torch.nn.Module]:
+    """One of each kind, of token width 16."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return dict(
+            label=ClassEncoder(num_classes=3, token_width=16, num_tokens=2).eval(),
+            text=TextEncoder(WORDS, max_words=6, token_width=16, depth=1, heads=2).eval(),
+            map=MapEncoder(num_classes=5, image_size=(12, 12), token_width=16).eval(),
+            image=ImageEncoder(image_channels=1, image_size=(10, 12), token_width=16).eval(),
+        )
+
+
+CONDITIONS = dict(
+    label=torch.tensor([0, 2]),
+    text=["a red circle", "a blue square above"],
+    map=torch.arange(288).reshape(2, 12, 12) % 5,
+    image=torch.linspace(-1, 1, 240).reshape(2, 1, 10, 12),
+)
+LENGTHS = dict(label=2, text=6, map=9, image=9)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_every_encoder_makes_tokens_and_has_a_null_of_their_shape(name):
+    encoder = make_encoders()[name]
+    tokens = encoder(encoder.check(CONDITIONS[name]))
+    assert tokens.shape == (2, LENGTHS[name], 16) and encoder.null.shape == tokens.shape[1:]
+    assert encoder.null.requires_grad and not torch.allclose(tokens[0], tokens[1])
+    again = ENCODERS[type(encoder).__name__](**encoder.config)
+    again.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(again.eval()(again.check(CONDITIONS[name])), tokens)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_each_sample_is_on_its_own(name):
+    encoder = make_encoders()[name]
+    condition = encoder.check(CONDITIONS[name])
+    torch.testing.assert_close(encoder(condition)[1:], encoder(condition[1:]))
+
+
+def test_words_are_split_at_spaces_and_marks():
+    assert split_words("A red circle,a  BLUE square.") == ["a", "red", "circle", ",", "a", "blue", "square", "."]
+
+
+def test_the_order_of_words_matters_and_padding_does_not_hide_it():
+    encoder = make_encoders()["text"]
+    one, two = encoder(encoder.check(["a red circle above a square", "a square above a red circle"]))
+    assert not torch.allclose(one, two, atol=1e-3)
+    numbers = encoder.check(["a red circle"])
+    assert numbers.tolist() == [[1, 2, 4, 0, 0, 0]] and torch.equal(encoder.check(numbers), numbers)
+
+
+def test_spatial_tokens_lie_where_their_square_lies():
+    """A change in one square of four pixels changes its token and, through two convolutions, those near it."""
+    encoder = MapEncoder(num_classes=2, image_size=(32, 32), token_width=16).eval()
+    for parameter in encoder.parameters():
+        parameter.data += 0.1
+    maps = torch.zeros(1, 32, 32, dtype=torch.int64)
+    before = encoder(maps)
+    maps[0, 4:8, 20:24] = 1  # the square in row 1, column 5
+    change = (encoder(maps) - before).abs().sum(-1).reshape(8, 8)
+    assert change.argmax() == 1 * 8 + 5
+
+
+def test_positions_tell_cells_apart_and_agree_between_resolutions():
+    fine, coarse = (grid_positions(n, n, 64, torch.zeros(1)) for n in (8, 4))
+    assert fine.shape == (64, 64) and coarse.shape == (16, 64)
+    nearness = fine @ fine.T
+    assert (nearness.argmax(1) == torch.arange(64)).all()
+    middle = fine.reshape(4, 2, 4, 2, 64).mean((1, 3)).flatten(0, 1)  # of the four fine cells in a coarse one
+    assert ((middle @ coarse.T).argmax(1) == torch.arange(16)).all()
+
+
+@pytest.mark.parametrize(
+    "name, condition, words",
+    [
+        ("label", [0, 3], r"condition holds labels \[0, 3\]; want classes from 0 to 2"),
+        ("text", "a red circle", "condition is 'a red circle'; want a list of captions"),
+        ("text", ["a green circle"], "has the unknown word 'green'; want words of: a, red, blue"),
+        ("text", ["a a a a a a a"], "has 7 words; want 1 to 6"),
+        ("text", [""], "has 0 words; want 1 to 6"),
+        ("text", [3], r"condition is \[3\]; want a list of captions"),
+        ("text", torch.zeros(2, 6), r"condition is a float32 tensor of shape \(2, 6\); want captions, or int64"),
+        ("map", torch.zeros(2, 12, 12), r"want maps, int64 of shape \(B, 12, 12\)"),
+        ("map", torch.full((2, 12, 12), 5), "condition holds map values from 5 to 5; want classes from 0 to 4"),
+        ("map", [1, 2], r"condition is \[1, 2\]; want maps"),
+        ("image", torch.zeros(2, 1, 12, 12), r"want images, floating-point of shape \(B, 1, 10, 12\)"),
+        ("image", torch.zeros(2, 1, 10, 12, dtype=torch.int64), "condition is a int64 tensor"),
+    ],
+)
+def test_bad_conditions(name, condition, words):
+    with pytest.raises(ValueError, match=words):
+        make_encoders()[name].check(condition)
+
+
+def test_a_word_twice_in_the_vocabulary():
+    with pytest.raises(ValueError, match="vocabulary holds a word twice"):
+        TextEncoder(("a", "a"))
