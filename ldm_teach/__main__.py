@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice import recipes
+from ldm_teach.practice.conditioning_recipes import CONDITIONING
 from ldm_teach.practice.data import DATA, FASHION_CLASSES
 from ldm_teach.practice.training import choose_device
 from ldm_teach.theory.samplers import ddim, ddpm, dpm_solver, heun, predictor_corrector
@@ -27,6 +28,7 @@ RECIPES = {
     **recipes.RATES,
     **recipes.DOWNSTREAM,
     **recipes.CLASSIFIERS,
+    **CONDITIONING,
 }
 
 
