@@ -195,7 +195,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--images", type=int, default=10_000, help="number of test images")
 
     c = command(guidance)
-    c.add_argument("--samples", type=int, default=2_000, help="number of samples at each scale and seed")
+    c.add_argument("--samples", type=int, default=1_500, help="number of samples at each scale and seed")
     c.add_argument("--steps", type=int, default=12, help="steps of DPM-Solver++(2M)")
     c.add_argument("--seeds", type=int, default=3, help="how many times, each from other noise")
     c.add_argument("--out", type=Path, default=DATA / "measured" / "guidance.json", help="where the table is kept")

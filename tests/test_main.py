@@ -11,6 +11,7 @@ from ldm_teach import __main__ as cli
 from ldm_teach import doctor
 from ldm_teach.models import checkpoint
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice import guidance_study
 from ldm_teach.practice.data import Batches
 from ldm_teach.practice.losses import diffusion_loss
 from ldm_teach.practice.recipes import Training
@@ -102,3 +103,16 @@ def test_compression_prints_a_row_for_each_autoencoder_below_real_images(capsys)
 def test_compression_refuses_what_is_no_autoencoder():
     with pytest.raises(SystemExit, match="fashion-judge is a ImageClassifier; want one of KLAutoencoder"):
         cli.main(["compression", "fashion-judge", "--images", "100"])
+
+
+def test_guidance_prints_a_row_for_each_scale_keeps_the_table_and_draws_it(monkeypatch, tmp_path, capsys):
+    grid = {"classifier-free": (guidance_study.classifier_free, (0.0, 2.0))}
+    monkeypatch.setattr(guidance_study, "methods", lambda: grid)
+    out, picture = tmp_path / "guidance.json", tmp_path / "curves.png"
+    options = ["--samples", "40", "--steps", "2", "--seeds", "2", "--out", str(out), "--picture", str(picture)]
+    cli.main(["guidance", *options])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["real", "classifier-free", "classifier-free", "wrote"]
+    rows, settings = guidance_study.read(out)
+    assert len(rows) == 6 and settings["samples"] == 40 and settings["chance"] == 0.1
+    assert np.asarray(Image.open(picture)).std() > 10

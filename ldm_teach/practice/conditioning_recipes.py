@@ -9,7 +9,8 @@ from ldm_teach.models.unet import UNet
 from ldm_teach.practice.data import Batches, blurred, fashion_mnist
 from ldm_teach.practice.losses import autoencoder_loss, diffusion_loss, kl_per_element
 from ldm_teach.practice.recipes import Recipe, Training, posterior_moments, seeded
-from ldm_teach.practice.shapes import KINDS, MAX_WORDS, WORDS, shapes
+from ldm_teach.practice.scenes import KINDS, MAX_WORDS, WORDS
+from ldm_teach.practice.shapes import shapes
 from ldm_teach.practice.training import cosine_decay
 from ldm_teach.theory.schedule import NoiseSchedule
 

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldm_teach.practice.shapes import COLOURS, IMAGE_SIZE, KINDS, SIZES, Item, Scene, compose, coverage, parse, relation
+from ldm_teach.practice.scenes import COLOURS, KINDS, SIZES, Item, Scene, compose, parse, relation
+from ldm_teach.practice.shapes import IMAGE_SIZE, coverage
 from ldm_teach.theory import checks
 
 MIN_PIXELS = 8  # a smaller component is dirt; the smallest item has about 40

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ldm_teach.practice.shapes import COLOURS, KINDS, SIZES, Item, Scene, compose, parse, render, render_map, shapes
+from ldm_teach.practice.scenes import COLOURS, KINDS, SIZES, Item, Scene, compose, parse
+from ldm_teach.practice.shapes import render, render_map, shapes
 from ldm_teach.practice.shapes_reader import adherence, chance, matches, mean_iou, read_map, read_scene
 
 ABOVE = compose(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
