@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from ldm_teach.interactive.widgets import PREVIEW_STEPS, guidance_panel
 from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder, stage
+from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.layers import normalize
 from ldm_teach.practice.data import FASHION_CLASSES, Batches
 from ldm_teach.practice.losses import autoencoder_loss, diffusion_loss, kl_per_element
 from ldm_teach.practice.training import fit
+from ldm_teach.theory.guidance import classifier_guidance
 from ldm_teach.theory.samplers import dpm_solver, final
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -71,6 +73,22 @@ def sampling_overhead(model: LatentDiffusion, batch: int = 64, num_steps: int = 
             model.unet(x, t, both)
 
     print(f"sampling over its bare network calls: {ratio(run, bare)}")
+
+
+@torch.no_grad()
+def guidance_cost(model: LatentDiffusion, batch: int = 64) -> None:
+    """A guided step over an unguided one: of the network on 2B, or on B with the gradient of the classifier."""
+    labels, t = torch.arange(batch) % 10, torch.full((batch,), 500)
+    z_t = torch.randn(batch, *model.autoencoder.latent_shape)
+    log_prob = NoisyClassifier.load("fashion-classifier").log_prob(labels)
+    plain = model.denoiser(labels)
+    kinds = {
+        "classifier-free": model.denoiser(labels, w=1.0),
+        "classifier": classifier_guidance(plain, log_prob, model.schedule, 1.0),
+    }
+    for name, guided in kinds.items():
+        cost = ratio(lambda guided=guided: guided(z_t, t), lambda: plain(z_t, t))
+        print(f"a step of {name} guidance over one without: {cost}")
 
 
 def training_overhead(model: LatentDiffusion, batch: int = 128, repeats: int = 15) -> None:
@@ -177,6 +195,7 @@ def bench(notebooks: bool = True) -> None:
     model = LatentDiffusion.load("fashion-class")
     interactive(model)
     sampling_overhead(model)
+    guidance_cost(model)
     training_overhead(model)
     half_resolution()
     import_overhead()

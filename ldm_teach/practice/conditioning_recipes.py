@@ -1,18 +1,14 @@
 """The trainings of notebook 09: text, semantic maps and blurred images as conditions, by attention or concatenation."""
 
-from torch import Tensor, nn
-
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
-from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.practice.data import Batches, blurred, fashion_mnist
-from ldm_teach.practice.losses import autoencoder_loss, diffusion_loss, kl_per_element
-from ldm_teach.practice.recipes import Recipe, Training, posterior_moments, seeded
+from ldm_teach.practice.losses import autoencoder_loss, kl_per_element
+from ldm_teach.practice.recipes import Recipe, Training, latent_training, seeded
 from ldm_teach.practice.scenes import KINDS, MAX_WORDS, WORDS
 from ldm_teach.practice.shapes import shapes
 from ldm_teach.practice.training import cosine_decay
-from ldm_teach.theory.schedule import NoiseSchedule
 
 NUM_SCENES = 40_000
 
@@ -28,26 +24,6 @@ def shapes_autoencoder(quick: bool = False) -> Training:
 def scenes(quick: bool):
     """The training scenes, fewer of them where it must be quick."""
     return shapes(2_000 if quick else NUM_SCENES)
-
-
-def latent_training(
-    autoencoder: KLAutoencoder,
-    x: Tensor,
-    condition: Tensor,
-    encoder: nn.Module,
-    unet: UNet,
-    *,
-    num_steps: int,
-    seed: int,
-    drop: float = 0.15,
-) -> Training:
-    """The diffusion model of images x (N, C, H, W) under their conditions (N, ...), on the autoencoder's latents."""
-    mean, std = posterior_moments(autoencoder, x)
-    model = LatentDiffusion(autoencoder, unet, encoder, NoiseSchedule.cosine())
-    model.measure_latents(mean, std)
-    batches = Batches(model.standardize(mean), std / model.latent_std, condition, batch_size=128, seed=seed)
-    settings = dict(num_steps=num_steps, learning_rate=1.5e-3, seed=seed)
-    return Training(model, diffusion_loss(model.schedule, drop=drop), batches, settings)
 
 
 def shapes_text(quick: bool = False) -> Training:

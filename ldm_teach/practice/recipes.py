@@ -58,8 +58,8 @@ class Training:
 Recipe = Callable[[bool], Training]
 
 
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """The module that `build` makes with torch's default generator at `seed`, which is then put back as it was."""
+def seeded(build: Callable[[], Any], seed: int) -> Any:
+    """The module, or modules, that `build` makes with torch's default generator at `seed`, then put back as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
@@ -163,6 +163,25 @@ def posterior_moments(
     return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
 
 
+def latent_training(
+    autoencoder: KLAutoencoder | VQAutoencoder,
+    x: Tensor,
+    condition: Tensor,
+    encoder: nn.Module,
+    unet: UNet,
+    *,
+    num_steps: int,
+    seed: int,
+) -> Training:
+    """The diffusion model of images x (N, C, H, W) under their conditions (N, ...), on the autoencoder's latents."""
+    mean, std = posterior_moments(autoencoder, x)
+    model = LatentDiffusion(autoencoder, unet, encoder, NoiseSchedule.cosine())
+    model.measure_latents(mean, std)
+    batches = Batches(model.standardize(mean), std / model.latent_std, condition, batch_size=128, seed=seed)
+    settings = dict(num_steps=num_steps, learning_rate=1.5e-3, seed=seed)
+    return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
+
+
 def fashion_class(
     quick: bool = False,
     autoencoder: KLAutoencoder | VQAutoencoder | None = None,
@@ -173,14 +192,9 @@ def fashion_class(
     autoencoder = autoencoder or KLAutoencoder.load("fashion-autoencoder")
     x, y = fashion_mnist()
     if quick:
-        x, y = x[:10_000], y[:10_000]
-    mean, std = posterior_moments(autoencoder, x)
-    build = lambda: LatentDiffusion(autoencoder, UNet(widths=widths), ClassEncoder(), NoiseSchedule.cosine())  # noqa: E731
-    model = seeded(build, seed=4)
-    model.measure_latents(mean, std)
-    batches = Batches(model.standardize(mean), std / model.latent_std, y, batch_size=128, seed=4)
-    settings = dict(num_steps=150 if quick else num_steps, learning_rate=1.5e-3, seed=4)
-    return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
+        x, y, num_steps = x[:10_000], y[:10_000], 150
+    unet, encoder = seeded(lambda: (UNet(widths=widths), ClassEncoder()), seed=4)
+    return latent_training(autoencoder, x, y, encoder, unet, num_steps=num_steps, seed=4)
 
 
 def noisy_classifier(levels: int | None, num_steps: int) -> Recipe:
