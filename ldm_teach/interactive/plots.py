@@ -133,22 +133,26 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
     """Five figures of merit against scale, and distance against accuracy, a line a method, bars of 95 % confidence.
 
     table: (method, scale) -> {figure: (mean, half-width)}, as `practice.guidance_study.summarize` makes it; its method
-    "real" is drawn as the floor. methods: which to draw, by default all.
+    "real" is drawn as the floor. methods: which to draw, by default all; each keeps its colour. Distance against
+    accuracy begins at an accuracy of 0.85.
     """
     names = dict(
         frechet="Fréchet distance", accuracy="accuracy (judge)", precision="precision", recall="recall",
         diversity="distance within a class",
     )  # fmt: skip
-    methods = methods or list(dict.fromkeys(method for method, _ in table if method != "real"))
+    every = list(dict.fromkeys(method for method, _ in table if method != "real"))
     figure = new_figure(11, 6.6)
     axes = figure.subplots(2, 3).flatten()
-    for method, color, marker in zip(methods, PALETTE, "os^Dv<>p", strict=False):
+    for method, color, marker in zip(every, PALETTE, "os^Dv<>p", strict=False):
+        if methods is not None and method not in methods:
+            continue
         scales = [scale for name, scale in table if name == method]
         rows = [table[method, scale] for scale in scales]
         for axis, name in zip(axes, names, strict=False):
             means, widths = zip(*(row[name] for row in rows), strict=True)
             axis.errorbar(scales, means, widths, color=color, marker=marker, markersize=4, linewidth=1.2, capsize=2)
-        distances, accuracies = ([row[name][0] for row in rows] for name in ("frechet", "accuracy"))
+        able = [(row["accuracy"][0], row["frechet"][0]) for row in rows if row["accuracy"][0] >= 0.85]
+        accuracies, distances = zip(*able, strict=True) if able else ((), ())
         axes[5].plot(accuracies, distances, color=color, marker=marker, markersize=4, linewidth=1.2, label=method)
     for axis, (name, words) in zip(axes, names.items(), strict=False):
         axis.axhline(table["real", 0.0][name][0], color="0.5", linewidth=1, linestyle="--")

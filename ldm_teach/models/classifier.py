@@ -126,7 +126,8 @@ class NoisyClassifier(nn.Module):
         def log_prob(z_t: Tensor, t: Tensor) -> Tensor:
             if len(z_t) != len(y):
                 raise ValueError(f"x has {len(z_t)} rows and the condition {len(y)} labels; want as many")
-            return self(z_t, t).log_softmax(dim=1).gather(1, y[:, None])[:, 0]
+            index = y.clone()[:, None]  # labels made in inference mode, as a panel's are, cannot be saved for backward
+            return self(z_t, t).log_softmax(dim=1).gather(1, index)[:, 0]
 
         return log_prob
 

@@ -10,6 +10,9 @@ from PIL import Image
 from ldm_teach.interactive import widgets
 from ldm_teach.interactive.plots import panels
 from ldm_teach.interactive.widgets import SliderFigure, guidance_panel
+from ldm_teach.models.classifier import NoisyClassifier
+from ldm_teach.practice.guidance_study import with_classifier
+from ldm_teach.theory.schedule import NoiseSchedule
 from tests.conftest import make_tiny_model
 
 CLASSES = ("zero", "one", "two")
@@ -131,6 +134,18 @@ def test_a_method_of_ones_own_is_drawn_from_its_own_range():
     assert panel.caption.value == "two, s = 15.0, 12 steps: full quality"
     with pytest.raises(ValueError, match="conventions is 'x'; want 'w', 'ws' or 's'"):
         guidance_panel(make_tiny_model(), CLASSES, conventions="x")
+
+
+def test_a_classifier_steers_a_panel():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        classifier = NoisyClassifier(NoiseSchedule.cosine(), channels=2, num_classes=3, widths=(16, 32)).eval()
+    method = with_classifier(classifier, conditional=False)
+    panel = guidance_panel(make_tiny_model(), CLASSES, 2, method=method, range=(0.0, 50.0), conventions="s")
+    before = panel.image.value
+    panel.weight.value = 50.0
+    panel.settle()
+    assert panel.image.value != before and panel.caption.value == "zero, s = 50.0, 12 steps: full quality"
 
 
 def test_a_slider_redraws_its_figure_with_the_value_it_has():

@@ -89,6 +89,9 @@ def test_it_guides_a_sampling_step_inside_inference_mode(z):
     classifier, schedule = make_classifier(), NoiseSchedule.cosine()
     guided = classifier_guidance(lambda x, t: torch.zeros_like(x), classifier.log_prob(LABELS), schedule, 1.0)
     with torch.inference_mode():
+        labels = LABELS * 1  # as the panel of a notebook makes them
+        within = classifier_guidance(lambda x, t: torch.zeros_like(x), classifier.log_prob(labels), schedule, 1.0)
+        torch.testing.assert_close(within(z * 1, T * 1), guided(z * 1, T * 1))
         inside = guided(z * 1, T * 1)
     torch.testing.assert_close(inside, guided(z, T))
     assert all(parameter.grad is None for parameter in classifier.parameters())
