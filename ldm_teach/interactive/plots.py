@@ -10,6 +10,7 @@ from IPython.display import Image as DisplayImage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 
@@ -161,10 +162,14 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
     axes[5].set(xlabel="accuracy (judge)", ylabel="Fréchet distance", yscale="log")
     for axis in axes:
         axis.grid(alpha=0.3)
-        axis.tick_params(labelsize=8)
+        axis.tick_params(labelsize=8, which="both")
     axes[0].set_yscale("log")
+    for axis in (axes[0], axes[5]):  # plain numbers, three in a decade
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
     figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-    figure.suptitle("What guidance buys and what it costs", fontsize=11)
+    figure.suptitle("Guidance buys accuracy with variety; the distance is lowest at a modest scale", fontsize=11)
     return figure
 
 
