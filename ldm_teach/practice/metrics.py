@@ -40,7 +40,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
 
     A set is taken for the union of balls about its points, each reaching to the k-th nearest other point of the set.
     Both depend on N and M: compare only figures made with the same numbers.
-    Source: Kynkaanniemi et al. 2019, eq. 1 to 3, k = 3.
+    Source: Kynkaanniemi et al. 2019, whose k is 3.
     """
     for name, features in (("real", real), ("fake", fake)):
         if checks.floating(name, features).ndim != 2 or features.shape[1] != real.shape[1]:
@@ -72,7 +72,7 @@ def energy_distance(a: Tensor, b: Tensor, blocks: int = 10) -> tuple[float, floa
 
     a: (N, d).  b: (M, d), independent draws. Each of `blocks` parts of both gives an estimate of its own, unbiased
     because no point is paired with itself; returned are their mean and its error. In the units of the points.
-    Source: Szekely & Rizzo 2013, eq. 5.
+    Source: Szekely & Rizzo 2013.
     """
     for name, points in (("a", a), ("b", b)):
         if checks.floating(name, points).ndim != 2 or len(points) < 2 * blocks or points.shape[1] != a.shape[1]:

@@ -51,7 +51,7 @@ def compose(conditions: Sequence[tuple[Denoiser, float | Tensor]], unconditional
 
     conditions: pairs (denoiser with condition i bound, w_i).  With one condition this is `classifier_free_guidance`;
     with all w_i = 0 it is the score of q(x_t|y_1, y_2, ...) where the y_i are independent given x_t.
-    Source: Liu et al. 2022 (Composable Diffusion), eq. 11 (their weight is our 1 + w).
+    Source: Liu et al. 2022, Composable Diffusion (their weight is our 1 + w).
     """
     denoisers(unconditional=unconditional, **{f"conditions[{i}][0]": d for i, (d, _) in enumerate(conditions)})
 
@@ -97,7 +97,7 @@ def on_interval(guided: Denoiser, plain: Denoiser, first: int, last: int) -> Den
     """`guided` at timesteps first <= t <= last, `plain` at all others. Both are called at every step.
 
     At the noisiest steps guidance decides too early and for all samples alike, at the cleanest it decides nothing.
-    Raises ValueError unless first <= last are ints. Source: Kynkaanniemi et al. 2024, eq. 6.
+    Raises ValueError unless first <= last are ints. Source: Kynkaanniemi et al. 2024, there by noise level.
     """
     denoisers(guided=guided, plain=plain)
     if not (isinstance(first, int) and isinstance(last, int) and first <= last):
@@ -114,7 +114,7 @@ def rescaled(guided: Denoiser, conditional: Denoiser, schedule: NoiseSchedule, p
     """The guided prediction of v, shrunk to the size of the conditional one: against saturation at large weights.
 
     v <- v_guided (phi std(v_cond) / std(v_guided) + 1 - phi), the standard deviation taken over each sample (*D).
-    phi = 0 leaves `guided` as it is. Source: Lin et al. 2024, eq. 14 to 16, whose network predicts v, too.
+    phi = 0 leaves `guided` as it is. Source: Lin et al. 2024, sec. 3.4, whose network predicts v, too.
     """
     denoisers(guided=guided, conditional=conditional)
     checks.between("phi", phi, 0, 1)

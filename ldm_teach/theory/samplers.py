@@ -163,7 +163,7 @@ def predictor_corrector(
     adds on this step: then, as steps grow small, one corrector step of weight 2w is `ddpm` guided with weight w.
     The last step, to clean data, is not corrected. (1 + corrector_steps) num_steps - corrector_steps network calls.
     Source: Song et al. 2021 (score-based SDEs), algorithm 3, with a deterministic predictor; guidance, Bradley &
-    Nakkiran 2024, algorithm 1 and theorem 3.
+    Nakkiran 2024, algorithm 1 and sec. 4.
     """
     checks.count("corrector_steps", corrector_steps)
     if step_ratio is not None:

@@ -186,7 +186,7 @@ def test_rescaled_guidance_equals_diffusers(within, phi):
 
 @pytest.mark.law("as steps shrink: DDPM guided by w = DDIM + Langevin sharpened by 2w", "samplers.predictor_corrector")
 def test_guided_ddpm_is_predictor_corrector_guidance_with_twice_the_weight(mixture, within):
-    """Bradley & Nakkiran 2024, theorem 3, path by path from the same noise: at 2w the distance falls as the steps grow
+    """Bradley & Nakkiran 2024, sec. 4, path by path from the same noise: at 2w the distance falls as the steps grow
     small, by about 4 from 250 to 2,000 of them; at w it stays."""
     schedule = NoiseSchedule.linear(2000, 5e-5, 1e-2)  # the linear schedule of 1,000 steps, each cut in two
     conditional, unconditional = mixture.component(WANTED).denoiser(schedule), mixture.denoiser(schedule)
@@ -207,7 +207,7 @@ def test_guided_ddpm_is_predictor_corrector_guidance_with_twice_the_weight(mixtu
 
 def test_on_one_gaussian_guided_ddim_misses_the_tilted_density():
     """p(x) = N(0, 5), p(x|y) = N(0, 1). The tilted density p(x|y)^(1 + w) p(x)^-w is N(0, 1 / (1 + w - w / 5)); the
-    guided flow, linear in x, ends elsewhere: narrower by far, as Bradley & Nakkiran 2024 prove (theorem 1)."""
+    guided flow, linear in x, ends elsewhere: narrower by far, as Bradley & Nakkiran 2024, sec. 3, prove."""
     one = lambda variance: GaussianMixture(  # noqa: E731
         torch.ones(1).double(), torch.zeros(1, 1).double(), torch.full((1, 1, 1), variance).double()
     )
