@@ -33,7 +33,7 @@ def shapes_text(quick: bool = False) -> Training:
     unet = seeded(lambda: UNet(heads=(4, 4), positions=True), seed=8)
     autoencoder = KLAutoencoder.load("shapes-autoencoder")
     captions = encoder.check(data.captions)
-    return latent_training(autoencoder, data.x, captions, encoder, unet, num_steps=150 if quick else 7_000, seed=8)
+    return latent_training(autoencoder, data.x, captions, encoder, unet, num_steps=150 if quick else 4_000, seed=8)
 
 
 def reading(concatenate: bool) -> tuple[dict, dict]:
