@@ -5,6 +5,7 @@ Predictor-corrector guidance is the sampler `predictor_corrector` with a guided 
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -33,10 +34,7 @@ def guide(eps_cond: Tensor, eps_uncond: Tensor, w: float | Tensor) -> Tensor:
     w = 0 is the conditional prediction, w = -1 the unconditional one. Source: Ho & Salimans 2022, eq. 6.
     """
     checks.same_shape(eps_cond=eps_cond, eps_uncond=eps_uncond)
-    if isinstance(w, Tensor):
-        if w.shape != eps_cond.shape[:1]:
-            raise ValueError(f"w is {checks.describe(w)}; want a number or a tensor of shape ({eps_cond.shape[0]},)")
-        w = over_rows(w, eps_cond)
+    w = over_rows("w", w, eps_cond)
     return (1 + w) * eps_cond - w * eps_uncond
 
 
@@ -87,7 +85,7 @@ def classifier_guidance(
     denoisers(denoiser=denoiser, log_prob=log_prob)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        push = over_rows(scale, x_t) * gradient(log_prob, x_t, t)
+        push = over_rows("scale", scale, x_t) * gradient(log_prob, x_t, t)
         return denoiser(x_t, t) + eps_from_score(push, schedule.at(t, x_t))
 
     return denoise
@@ -104,7 +102,7 @@ def on_interval(guided: Denoiser, plain: Denoiser, first: int, last: int) -> Den
         raise ValueError(f"first and last are {first!r} and {last!r}; want two timesteps, first <= last")
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        inside = over_rows((first <= t) & (t <= last), x_t)
+        inside = over_rows("t", (first <= t) & (t <= last), x_t)
         return torch.where(inside, guided(x_t, t), plain(x_t, t))
 
     return denoise
@@ -123,15 +121,20 @@ def rescaled(guided: Denoiser, conditional: Denoiser, schedule: NoiseSchedule, p
         alpha_bar = schedule.at(t, x_t)
         v_guided, v_cond = (v_from_eps(x_t, arrow(x_t, t), alpha_bar) for arrow in (guided, conditional))
         ratio = v_cond.flatten(1).std(1) / v_guided.flatten(1).std(1)  # (B,)
-        return eps_from_v(x_t, v_guided * over_rows(phi * ratio + 1 - phi, x_t), alpha_bar)
+        return eps_from_v(x_t, v_guided * over_rows("phi", phi * ratio + 1 - phi, x_t), alpha_bar)
 
     return denoise
 
 
-def over_rows(value: float | Tensor, x: Tensor) -> float | Tensor:
-    """A number as it is; one value for each row, (B,), shaped to broadcast against x (B, *D), on its device."""
-    if not isinstance(value, Tensor):
+def over_rows(name: str, value: float | Tensor, x: Tensor) -> float | Tensor:
+    """A number as it is; one value for each row, (B,), shaped to broadcast against x (B, *D), on its device.
+
+    Raises ValueError that names the value for a tensor of another shape and for what is no number.
+    """
+    if isinstance(value, Real):
         return value
+    if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
+        raise ValueError(f"{name} is {checks.describe(value)}; want a number or a tensor of shape ({len(x)},)")
     return value.to(x.device, x.dtype if value.is_floating_point() else None).reshape(-1, *(1,) * (x.ndim - 1))
 
 
