@@ -69,7 +69,9 @@ class TextEncoder(nn.Module):
         )
         self.numbers = {word: number for number, word in enumerate(vocabulary, start=1)}  # 0 is the padding word
         self.words = nn.Embedding(1 + len(vocabulary), token_width)
-        self.positions = nn.Parameter(0.1 * torch.randn(max_words, token_width))
+        self.positions = nn.Parameter(
+            torch.randn(max_words, token_width)
+        )  # as loud as the words, or order is not heard
         layer = nn.TransformerEncoderLayer(
             token_width, heads, 4 * token_width, dropout=0, activation="gelu", batch_first=True, norm_first=True
         )
@@ -107,14 +109,15 @@ class TextEncoder(nn.Module):
 class SpatialTokens(nn.Module):
     """Something of the shape of an image as one token for each square of `patch` pixels, with the place of each.
 
-    (B, channels, H, W) -> (B, L, token_width), L = ceil(H / patch) ceil(W / patch), row by row. A token sees its own
-    square and, through two convolutions, the neighbouring ones.
+    (B, channels, H, W) -> (B, L, token_width), row by row, H and W first grown to a multiple of 2 patch as an
+    autoencoder grows an image: at patch = its downsampling there is a token for each position of the latent. A token
+    sees its own square and, through two convolutions, the neighbouring ones.
     """
 
     def __init__(self, channels: int, image_size: tuple[int, int], patch: int, token_width: int):
         super().__init__()
-        self.grid = tuple(-(-side // patch) for side in image_size)
-        self.padding = tuple(-side % patch for side in image_size)
+        self.padding = tuple(-side % (2 * patch) for side in image_size)
+        self.grid = tuple((side + more) // patch for side, more in zip(image_size, self.padding, strict=True))
         self.enter = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(channels * patch**2, token_width, 1))
         self.block = ResidualBlock(token_width, token_width)
 

@@ -171,14 +171,20 @@ def latent_training(
     unet: UNet,
     *,
     num_steps: int,
+    batch_size: int = 128,
+    learning_rate: float = 1.5e-3,
     seed: int,
 ) -> Training:
-    """The diffusion model of images x (N, C, H, W) under their conditions (N, ...), on the autoencoder's latents."""
+    """The diffusion model of images x (N, C, H, W) under their conditions (k N, ...), on the autoencoder's latents.
+
+    Each image has k conditions: condition i is one of image i modulo N.
+    """
     mean, std = posterior_moments(autoencoder, x)
     model = LatentDiffusion(autoencoder, unet, encoder, NoiseSchedule.cosine())
     model.measure_latents(mean, std)
-    batches = Batches(model.standardize(mean), std / model.latent_std, condition, batch_size=128, seed=seed)
-    settings = dict(num_steps=num_steps, learning_rate=1.5e-3, seed=seed)
+    moments = (m.repeat(len(condition) // len(x), 1, 1, 1) for m in (model.standardize(mean), std / model.latent_std))
+    batches = Batches(*moments, condition, batch_size=batch_size, seed=seed)
+    settings = dict(num_steps=num_steps, learning_rate=learning_rate, seed=seed)
     return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
 
 

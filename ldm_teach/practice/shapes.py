@@ -148,6 +148,12 @@ def asked_of(scene: Scene, rng: random.Random) -> Scene:
     return Scene(tuple(items), scene.relation)
 
 
+def recaption(scenes: list[Scene], seed: int) -> list[str]:
+    """Another caption of each scene, drawn from a seed: its items in any order, each size with probability 1/2."""
+    rng = random.Random(seed)
+    return [describe(asked_of(compose(*rng.sample(scene.items, len(scene.items))), rng)) for scene in scenes]
+
+
 @functools.lru_cache(maxsize=2)
 def shapes(
     num_scenes: int, seed: int = 0, train: bool = True, *, num_items: int | None = None, held_out_for: str | None = None
