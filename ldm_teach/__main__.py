@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice import recipes
 from ldm_teach.practice.conditioning_recipes import CONDITIONING
 from ldm_teach.practice.data import DATA, FASHION_CLASSES
+from ldm_teach.practice.requests import requested
 from ldm_teach.practice.training import choose_device
+from ldm_teach.theory import checks
 from ldm_teach.theory.samplers import ddim, ddpm, dpm_solver, heun, predictor_corrector
 
 COMPRESSED = ("fashion-autoencoder", *recipes.LADDER, *recipes.SHARPNESS)
@@ -49,7 +52,8 @@ def train(name: str, quick: bool, resume: bool, device: str | None, workers: int
 
 def sample(
     name: str,
-    condition: list[int],
+    condition: list[str] | None,
+    sigma: float,
     w: list[float],
     sampler: str,
     steps: int,
@@ -58,18 +62,29 @@ def sample(
     device: str | None,
     out: Path,
 ) -> None:
-    """Write a PNG: a row for each class, `count` samples of it at each guidance weight, all from the same noise."""
-    from ldm_teach.interactive.plots import labelled_grid
+    """Write a PNG: a row for each condition, `count` samples of it at each guidance weight, all from the same noise.
+
+    Maps and blurred images that are asked for stand in a first column.
+    """
+    from ldm_teach.interactive import plots
 
     model = LatentDiffusion.load(name).to(choose_device(device))
-    labels = model.encoder.check(condition).repeat_interleave(count)
+    asked = requested(model.encoder, condition, sigma)
+    pictures = asked.pictures
+    if pictures is not None and pictures.ndim == 3:
+        pictures = plots.map_picture(pictures)  # (rows, H, W) -> (rows, 3, H, W)
+    repeated = asked.condition.repeat_interleave(checks.count("count", count), dim=0)
     settings = dict(num_steps=steps, sampler=SAMPLERS[sampler])
-    images = [model.sample(labels, w=x, generator=torch.Generator().manual_seed(seed), **settings) for x in w]
-    cells = torch.stack([x.cpu().unflatten(0, (len(condition), count)) for x in images], dim=1)  # (rows, w, count, ...)
+    images = [model.sample(repeated, w=x, generator=torch.Generator().manual_seed(seed), **settings) for x in w]
+    cells = [x.cpu().unflatten(0, (-1, count)) for x in images]  # (rows * count, C, H, W) -> (rows, count, C, H, W)
+    columns = [f"w = {x:g}" for x in w]
+    if pictures is not None:
+        shown = torch.ones_like(cells[0])  # white but for one picture above the name of the column
+        shown[:, count // 2] = pictures
+        cells, columns = [shown, *cells], ["asked", *columns]
     title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {steps} steps"
-    figure = labelled_grid(
-        cells.flatten(0, 2), [FASHION_CLASSES[i] for i in condition], [f"w = {x:g}" for x in w], title
-    )
+    rows = [textwrap.fill(name, 32) for name in asked.names]  # the longest caption takes three lines, a row's height
+    figure = plots.labelled_grid(torch.stack(cells, dim=1).flatten(0, 2), rows, columns, title)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out)
     print(f"wrote {out}")
@@ -171,11 +186,18 @@ def parser() -> argparse.ArgumentParser:
 
     c = command(sample)
     c.add_argument("name", nargs="?", default="fashion-class", help="a shipped model or a directory")
-    c.add_argument("--condition", type=int, nargs="+", default=list(range(10)), help="classes, one row each")
+    c.add_argument(
+        "--condition",
+        nargs="+",
+        help="one row each, by default all classes or a few of the rest: numbers of classes; captions in quotes; for "
+        "maps, numbers of test scenes or image files whose pixels are the classes; for blurred images, numbers of test "
+        "images, which --sigma blurs, or files of blurred images",
+    )
+    c.add_argument("--sigma", type=float, default=2.0, help="blur of test images by number, in pixels")
     c.add_argument("--w", type=float, nargs="+", default=[1.0], help="guidance weights, one column each")
     c.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="the reverse process")
     c.add_argument("--steps", type=int, default=20, help="steps of the sampler")
-    c.add_argument("--count", type=int, default=8, help="samples for each class and weight")
+    c.add_argument("--count", type=int, default=8, help="samples for each condition and weight")
     c.add_argument("--seed", type=int, default=0, help="of the noise")
     c.add_argument("--device", help="cuda, mps or cpu")
     c.add_argument("--out", type=Path, default=Path("samples.png"), help="the picture")

@@ -1,6 +1,7 @@
 """The command line, in this process, on the shipped model and on a tiny training."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,19 @@ from PIL import Image
 
 from ldm_teach import __main__ as cli
 from ldm_teach import doctor
+from ldm_teach.interactive import plots
 from ldm_teach.models import checkpoint
+from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.unet import UNet
 from ldm_teach.practice import guidance_study
-from ldm_teach.practice.data import Batches
+from ldm_teach.practice.data import Batches, blurred, fashion_mnist
 from ldm_teach.practice.losses import diffusion_loss
 from ldm_teach.practice.recipes import Training
+from ldm_teach.practice.scenes import MAX_WORDS, WORDS
+from ldm_teach.practice.shapes import shapes
+from ldm_teach.theory.schedule import NoiseSchedule
 from tests.conftest import make_tiny_model
 
 
@@ -48,6 +56,78 @@ def test_sample_writes_a_picture(tmp_path, capsys):
     assert np.asarray(Image.open(out)).std() > 10
 
 
+def untrained(autoencoder: str, encoder: torch.nn.Module, directory: Path) -> LatentDiffusion:
+    """A tiny model in front of a shipped autoencoder, saved to a directory and loaded from it."""
+    torch.manual_seed(0)
+    unet = UNet(widths=(16, 16), heads=(1, 1), token_width=32, positions=True)
+    for parameter in unet.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)  # else its last layer is zero and hears no condition
+    LatentDiffusion(KLAutoencoder.load(autoencoder), unet, encoder, NoiseSchedule.cosine()).save(directory)
+    return LatentDiffusion.load(directory)
+
+
+@pytest.fixture
+def grids(monkeypatch):
+    """The arguments (x, rows, columns, title) of each grid that is drawn."""
+    drawn, draw = [], plots.labelled_grid
+    monkeypatch.setattr(plots, "labelled_grid", lambda *arguments: drawn.append(arguments) or draw(*arguments))
+    return drawn
+
+
+SAMPLE = ["--count", "3", "--steps", "2", "--w", "0", "2"]
+
+
+def test_sample_draws_captions_each_in_its_row(tmp_path, grids):
+    captions = ["a red circle", "a large magenta triangle, a large magenta square and a large yellow triangle"]
+    encoder = TextEncoder(WORDS, max_words=MAX_WORDS, token_width=32)
+    model = untrained("shapes-autoencoder", encoder, tmp_path)
+    out = tmp_path / "text.png"
+    cli.main(["sample", str(tmp_path), "--condition", *captions, *SAMPLE, "--out", str(out)])
+    x, rows, columns, _ = grids[0]
+    assert columns == ["w = 0", "w = 2"] and [row.replace("\n", " ") for row in rows] == captions
+    assert max(len(line) for row in rows for line in row.split("\n")) <= 32 and rows[1].count("\n") == 2
+    settings = dict(num_steps=2, generator=torch.Generator().manual_seed(0))
+    wanted = model.sample([caption for caption in captions for _ in range(3)], w=2.0, **settings)
+    torch.testing.assert_close(x.unflatten(0, (2, 2, 3))[:, 1].flatten(0, 1), wanted)
+    assert np.asarray(Image.open(out)).std() > 10
+
+
+def test_sample_draws_maps_with_what_was_asked_for(tmp_path, grids):
+    model = untrained("shapes-autoencoder", MapEncoder(5, token_width=32), tmp_path)
+    maps, drawn = shapes(4, seed=1, train=False).maps, torch.zeros(32, 32, dtype=torch.uint8)
+    drawn[8:20, 4:16] = 2
+    Image.fromarray(drawn.numpy()).save(tmp_path / "drawn.png")
+    condition = ["3", str(tmp_path / "drawn.png")]
+    cli.main(["sample", str(tmp_path), "--condition", *condition, *SAMPLE, "--out", str(tmp_path / "map.png")])
+    x, rows, columns, _ = grids[0]
+    assert rows == ["map 3", "drawn.png"] and columns == ["asked", "w = 0", "w = 2"]
+    asked, plain, guided = x.unflatten(0, (2, 3, 3)).unbind(1)  # (2, 3, C, H, W) each
+    maps = torch.stack([maps[3], drawn.long()])
+    torch.testing.assert_close(asked[:, 1], plots.map_picture(maps))
+    assert (asked[:, [0, 2]] == 1).all()
+    settings = dict(num_steps=2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(plain.flatten(0, 1), model.sample(maps.repeat_interleave(3, 0), w=0.0, **settings))
+    assert not torch.allclose(plain, guided)
+
+
+def test_sample_draws_blurred_images_with_what_was_asked_for(tmp_path, grids):
+    untrained("fashion-autoencoder", ImageEncoder(token_width=32), tmp_path)
+    cli.main(["sample", str(tmp_path), "--sigma", "3", *SAMPLE, "--out", str(tmp_path / "blur.png")])
+    x, rows, columns, _ = grids[0]
+    assert rows == ["image 0", "image 1", "image 2", "image 3"] and columns == ["asked", "w = 0", "w = 2"]
+    asked = x.unflatten(0, (4, 3, 3))[:, 0]
+    torch.testing.assert_close(asked[:, 1], blurred(fashion_mnist(train=False).x[:4], 3.0))
+    assert (asked[:, [0, 2]] == 1).all()
+
+
+def test_sample_says_in_its_help_what_can_be_asked_for(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["sample", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    for what in ("numbers of classes", "captions", "numbers of test scenes", "image files", "--sigma"):
+        assert what in words
+
+
 def test_evaluate_prints_the_floor_and_a_row_for_each_weight(capsys):
     cli.main(["evaluate", "--samples", "200", "--steps", "4", "--w", "0", "2"])
     lines = capsys.readouterr().out.splitlines()
@@ -60,7 +140,9 @@ def test_evaluate_prints_the_floor_and_a_row_for_each_weight(capsys):
     "arguments, words",
     [
         (["sample", "nowhere"], "ldm_teach: no checkpoint 'nowhere'"),
-        (["sample", "--condition", "11"], r"ldm_teach: condition holds labels \[11\]; want classes from 0 to 9"),
+        (["sample", "--condition", "11"], "ldm_teach: condition is '11'; want a class, a number from 0 to 9"),
+        (["sample", "--condition", "boot"], "ldm_teach: condition is 'boot'; want a class, a number from 0 to 9"),
+        (["sample", "--count", "0"], "ldm_teach: count is 0; want an int of at least 1"),
         (["sample", "--steps", "0"], "ldm_teach: n is 0; want an int from 1 to 1000"),
         (["sample", "--device", "tpu"], "ldm_teach: device is 'tpu'"),
     ],

@@ -271,3 +271,49 @@ shifted_mean = Exercise(
     },
     "mean + scale variance gradient",
 )
+
+
+def _soft_lookup(q, k, v, *, root=0.5, dim=-1, swapped=False, hard=False, total=1.0):
+    if swapped:
+        k, v = v, k
+    scores = q @ k.T / q.shape[-1] ** root  # (N, L)
+    weights = scores.softmax(dim) if not hard else (scores == scores.amax(-1, keepdim=True)).to(scores)
+    return weights * scores.exp().sum(dim, keepdim=True) ** (1 - total) @ v
+
+
+soft_lookup = Exercise(
+    _soft_lookup,
+    dict(zip(("q", "k", "v"), (draw(1)[0], draw(2)[1][:4], draw(3)[2][:4]), strict=True)),
+    {
+        "the scores are not divided by sqrt(d)": dict(root=0.0),
+        "the scores are divided by d, want its square root": dict(root=1.0),
+        "the softmax runs over the queries: want the weights of one query to sum to 1": dict(dim=0),
+        "keys and values are swapped: look up by the keys, bring home the values": dict(swapped=True),
+        "only the best key counts: that is a hard lookup, through which no gradient finds its way": dict(hard=True),
+        "the weights do not sum to 1: exp is not yet softmax": dict(total=0.0),
+    },
+    "softmax(q k^T / sqrt(d)) v, the softmax over the keys",
+)
+
+
+def _two_conditions(eps_text, eps_map, eps_null, w_text, w_map, *, by=1.0, kept=1.0, start=0.0, swapped=False):
+    if swapped:
+        w_text, w_map = w_map, w_text
+    return (
+        kept * eps_null
+        + (by + w_text) * (eps_text - eps_null)
+        + (by + w_map) * (eps_map - (1 - start) * eps_null - start * eps_text)
+    )
+
+
+two_conditions = Exercise(
+    _two_conditions,
+    dict(zip(("eps_text", "eps_map", "eps_null", "w_text", "w_map"), (*draw(3), 1.5, 0.5), strict=True)),
+    {
+        "the weights are taken for scales: the pull of a condition is 1 + w": dict(by=0.0),
+        "the unconditional prediction itself is missing: the pulls start from it": dict(kept=0.0),
+        "the pull of the map starts from the text's prediction, want the unconditional one": dict(start=1.0),
+        "the two weights are swapped": dict(swapped=True),
+    },
+    "eps_null + (1 + w_text) (eps_text - eps_null) + (1 + w_map) (eps_map - eps_null)",
+)

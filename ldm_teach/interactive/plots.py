@@ -8,14 +8,20 @@ import numpy as np
 import torch
 from IPython.display import Image as DisplayImage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 
+from ldm_teach.practice.scenes import KINDS
+from ldm_teach.theory import checks
+
 # Okabe & Ito 2008: eight colours that colour-blind readers can tell apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# Of a semantic map, on grey: beside grey, the palette's green and pink are the ones that colour-blind readers lose.
+MAP_COLOURS = dict(zip(KINDS, (PALETTE[5], PALETTE[1], PALETTE[7], PALETTE[6]), strict=True))
 
 
 def to_pixels(x: Tensor) -> np.ndarray:
@@ -46,6 +52,19 @@ def png(x: Tensor, columns: int, zoom: int = 3) -> bytes:
     return buffer.getvalue()
 
 
+def map_picture(maps: Tensor) -> Tensor:
+    """Semantic maps in colours: (B, H, W) int64 -> (B, 3, H, W) in [-1, 1], grey where 0, else MAP_COLOURS of a kind.
+
+    Raises ValueError for another shape or dtype, and for classes other than 0 to len(KINDS), 1 + i that of KINDS[i].
+    """
+    if not isinstance(maps, Tensor) or maps.ndim != 3 or maps.dtype != torch.int64:
+        raise ValueError(f"maps is {checks.describe(maps)}; want int64 of shape (B, H, W)")
+    if maps.numel() and not 0 <= int(maps.min()) <= int(maps.max()) <= len(KINDS):
+        raise ValueError(f"maps hold classes from {maps.min()} to {maps.max()}; want 0 to {len(KINDS)}")
+    colours = torch.tensor([(0.5, 0.5, 0.5), *map(to_rgb, MAP_COLOURS.values())], device=maps.device) * 2 - 1
+    return colours[maps].movedim(-1, 1)  # (B, H, W, 3) -> (B, 3, H, W)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches that needs no pyplot, and so may be drawn in any thread."""
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
@@ -63,7 +82,8 @@ def labelled_grid(x: Tensor, rows: Sequence[str], columns: Sequence[str], title:
     each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
     canvas = tile(x, columns=each * len(columns))
     height, width = canvas.shape[0] / len(rows), canvas.shape[1] / len(columns)
-    margin = max(1.4, 0.5 + 0.09 * max(map(len, rows)))  # inches for the names of the rows
+    longest = max(len(line) for name in rows for line in name.split("\n"))
+    margin = max(1.4, 0.5 + 0.09 * longest)  # inches for the names of the rows
     figure = new_figure(margin + canvas.shape[1] / 62, 0.55 + canvas.shape[0] / 62)
     axes = figure.subplots()
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")

@@ -1,6 +1,8 @@
 """A time-conditioned U-Net whose cross-attention reads the tokens of a condition (Rombach et al. 2022, sec. 3.3)."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +43,38 @@ class Attention(nn.Module):
         self.to_out = zeroed(nn.Linear(width, width))
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        q, k, v = self.to_q(x), *self.to_kv(context).chunk(2, dim=-1)
-        q, k, v = (h.unflatten(-1, (self.heads, -1)).transpose(1, 2) for h in (q, k, v))  # (B, heads, N or L, d)
+        q, k, v = self.project(x, context)
         return self.to_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+    def project(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, heads, N, d), keys and values (B, heads, L, d), d = width / heads."""
+        q, k, v = self.to_q(x), *self.to_kv(context).chunk(2, dim=-1)
+        return tuple(h.unflatten(-1, (self.heads, -1)).transpose(1, 2) for h in (q, k, v))
+
+    def weights(self, x: Tensor, context: Tensor) -> Tensor:
+        """How much each query listens to each token, softmax(Q K^T / sqrt(d)): (B, heads, N, L), each row sums to 1."""
+        q, k, _ = self.project(x, context)
+        return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1)
+
+
+@contextlib.contextmanager
+def listened(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Keeps the weights of every cross-attention of a network, call by call in the order of the layers.
+
+    In the `with` block each forward pass of each TransformerBlock adds a tensor (B, heads, N, L) to the list.
+    """
+    kept: list[Tensor] = []
+
+    def keep(attention: Attention, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        kept.append(attention.weights(*inputs).detach())
+
+    blocks = [module for module in network.modules() if isinstance(module, TransformerBlock)]
+    hooks = [b.cross_attention.register_forward_hook(keep) for b in blocks if b.cross_attention is not None]
+    try:
+        yield kept
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class TransformerBlock(nn.Module):

@@ -49,7 +49,7 @@ def reading(concatenate: bool) -> tuple[int, UNet]:
     return width, UNet(token_width=width, heads=(4, 4), positions=True, concatenate=concatenate)
 
 
-def steps(concatenate: bool, quick: bool) -> int:
+def num_steps_for(concatenate: bool, quick: bool) -> int:
     """As many as take the same time: a step with cross-attention takes 1.1 times one with concatenation."""
     return 150 if quick else 2_200 if concatenate else 2_000
 
@@ -61,7 +61,7 @@ def shapes_map(concatenate: bool, seed: int) -> Recipe:
         data, autoencoder = scenes(quick), KLAutoencoder.load("shapes-autoencoder")
         width, unet = seeded(lambda: reading(concatenate), seed)
         encoder = seeded(lambda: MapEncoder(1 + len(KINDS), token_width=width), seed)
-        settings = dict(num_steps=steps(concatenate, quick), seed=seed, **SMALL_BATCHES)
+        settings = dict(num_steps=num_steps_for(concatenate, quick), seed=seed, **SMALL_BATCHES)
         return latent_training(autoencoder, data.x, data.maps, encoder, unet, **settings)
 
     return recipe
@@ -77,7 +77,7 @@ def fashion_blur(concatenate: bool, seed: int) -> Recipe:
         condition = torch.empty_like(x)
         for k, sigma in enumerate(BLURS):
             condition[k :: len(BLURS)] = blurred(x[k :: len(BLURS)], sigma)
-        settings = dict(num_steps=steps(concatenate, quick), seed=seed, **SMALL_BATCHES)
+        settings = dict(num_steps=num_steps_for(concatenate, quick), seed=seed, **SMALL_BATCHES)
         return latent_training(autoencoder, x, condition, encoder, unet, **settings)
 
     return recipe

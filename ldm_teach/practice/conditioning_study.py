@@ -1,15 +1,20 @@
 """How well samples follow a condition that can be read back: captions, semantic maps, blurred images."""
 
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.practice.data import blurred, fashion_mnist
+from ldm_teach.practice.data import DATA, blurred, fashion_mnist
 from ldm_teach.practice.metrics import peak_signal_to_noise
+from ldm_teach.practice.scenes import OPPOSITE
 from ldm_teach.practice.shapes import Shapes, shapes
-from ldm_teach.practice.shapes_reader import adherence, chance, mean_iou, read_map
+from ldm_teach.practice.shapes_reader import adherence, chance, mean_iou, read_map, read_scene
 
 # name -> arguments of `shapes`: captions that training says, in new layouts, and captions that it never says
 CAPTIONS = {
@@ -18,6 +23,8 @@ CAPTIONS = {
     "two items": dict(num_items=2),
     "two items, combination never seen": dict(held_out_for="combination"),
 }
+WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
+MEASURED = DATA / "measured" / "conditioning.json"
 
 
 class Row(NamedTuple):
@@ -32,7 +39,7 @@ class Row(NamedTuple):
 
 
 def sample_all(model: LatentDiffusion, condition: Tensor, w: float, num_steps: int, seed: int) -> Tensor:
-    """A sample (N, C, H, W) for each of N conditions, in batches, from the noise of a seed."""
+    """A sample (N, C, H, W) for each of N conditions, guided with weight w, in batches, from the noise of a seed."""
     generator = torch.Generator().manual_seed(seed)
     settings = dict(w=w, num_steps=num_steps, generator=generator)
     return torch.cat([model.sample(chunk, **settings) for chunk in condition.split(250)])
@@ -45,38 +52,123 @@ def asked_scenes(name: str, num_samples: int, seed: int = 1) -> Shapes:
 
 def follow_captions(
     model: LatentDiffusion, name: str, w: float, num_samples: int = 1_000, num_steps: int = 20, seed: int = 0
-) -> Row:
+) -> list[Row]:
     """The share of samples that read back as their captions say: kinds, colours, sizes named and relation.
 
-    chance: the same share for scenes that were drawn for other captions of the same line.
+    Then the same of the items alone and, where there are two, of the relation among samples with the right items.
+    chance: the share for scenes that were drawn for other captions of the same line.
     """
     asked = asked_scenes(name, num_samples)
-    x = sample_all(model, model.encoder.check(asked.captions), w, num_steps, seed)
-    p = adherence(x, asked.captions).overall
+    found = adherence(sample_all(model, model.encoder.check(asked.captions), w, num_steps, seed), asked.captions)
     others = asked_scenes(name, num_samples, seed=2).scenes
-    return Row(name, "as asked", w, p, (p * (1 - p) / num_samples) ** 0.5, chance(asked.captions, others))
+    right = round(found.items * num_samples)  # samples whose relation can be read
+    rows = [
+        Row(name, "as asked", w, found.overall, binomial(found.overall, num_samples), chance(asked.captions, others)),
+        Row(name, "items", w, found.items, binomial(found.items, num_samples), math.nan),
+        Row(name, "relation of right items", w, found.relation, binomial(found.relation, right), 1 / len(OPPOSITE)),
+    ]
+    return rows if name.startswith("two") else rows[:2]
 
 
-def follow_maps(model: LatentDiffusion, w: float, num_samples: int = 1_000, num_steps: int = 20, seed: int = 0) -> Row:
-    """Mean intersection over union of the maps read from samples and those asked for; chance: of two test maps."""
+def binomial(p: float, n: int) -> float:
+    """The standard error of a share p of n."""
+    return (p * (1 - p) / n) ** 0.5 if n else math.nan
+
+
+def choose_w(model: LatentDiffusion, num_samples: int = 300, num_steps: int = 20) -> float:
+    """The one of WEIGHTS at which most captions of one and two items are met; no Row is measured on these captions."""
+    asked = [asked_scenes(name, num_samples, seed=3).captions for name in ("one item", "two items")]
+    captions = asked[0] + asked[1]
+
+    def met(w: float) -> float:
+        x = sample_all(model, model.encoder.check(captions), w, num_steps, seed=3)
+        return adherence(x, captions).overall
+
+    return max(WEIGHTS, key=met)
+
+
+def follow_maps(
+    model: LatentDiffusion, w: float, num_samples: int = 1_000, num_steps: int = 20, seed: int = 0
+) -> list[Row]:
+    """Mean intersection over union of the maps read from samples and those asked for; chance: of two test maps.
+
+    Then the share of samples in which all that is drawn can be made out: each item of one kind and one colour.
+    """
     maps = shapes(num_samples, 1, train=False).maps
-    found = read_map(sample_all(model, maps, w, num_steps, seed))
-    parts = torch.tensor([mean_iou(a, b) for a, b in zip(found.chunk(10), maps.chunk(10), strict=True)])
-    error = float(parts.std() / len(parts) ** 0.5)
-    return Row("maps", "mean IoU", w, mean_iou(found, maps), error, mean_iou(maps.roll(1, 0), maps))
+    x = sample_all(model, maps, w, num_steps, seed)
+    found, whole = read_map(x), share_whole(x)
+    error = standard_error([mean_iou(a, b) for a, b in zip(found.chunk(10), maps.chunk(10), strict=True)])
+    return [
+        Row("maps", "mean IoU", w, mean_iou(found, maps), error, mean_iou(maps.roll(1, 0), maps)),
+        Row("maps", "all items whole", w, whole, binomial(whole, num_samples), math.nan),
+    ]
+
+
+def share_whole(x: Tensor) -> float:
+    """The share of pictures x (B, 3, 32, 32) with at least one item, in which each has a kind and a colour."""
+    scenes = read_scene(x)
+    return sum(bool(s.items) and all(item.kind and item.colour for item in s.items) for s in scenes) / len(scenes)
 
 
 def follow_blur(
-    model: LatentDiffusion, w: float, num_samples: int = 500, num_steps: int = 20, seed: int = 0
-) -> tuple[Row, float]:
+    model: LatentDiffusion, w: float, num_samples: int = 1_000, num_steps: int = 20, seed: int = 0, sigma: float = 2.0
+) -> list[Row]:
     """PSNR of samples, blurred again, against the blurred images asked for; chance: of two test images.
 
-    Also how much samples of other noise differ: the root mean square over pixels of two samples' difference.
+    Then how much samples of other noise differ: the root mean square over pixels of two samples' difference.
     """
-    asked = blurred(fashion_mnist(train=False).x[:num_samples])
+    asked = blurred(fashion_mnist(train=False).x[:num_samples], sigma)
     one, two = (sample_all(model, asked, w, num_steps, seed + k) for k in range(2))
-    parts = [peak_signal_to_noise(blurred(a), b) for a, b in zip(one.chunk(10), asked.chunk(10), strict=True)]
-    error = float(torch.tensor(parts).std() / len(parts) ** 0.5)
-    value = peak_signal_to_noise(blurred(one), asked)
-    row = Row("blurred images", "PSNR, blurred again", w, value, error, peak_signal_to_noise(asked.roll(1, 0), asked))
-    return row, float((one - two).square().mean().sqrt())
+    again = blurred(one, sigma)
+    psnr = [peak_signal_to_noise(*parts) for parts in zip(again.chunk(10), asked.chunk(10), strict=True)]
+    apart = [rms(part) for part in (one - two).chunk(10)]
+    unrelated = peak_signal_to_noise(asked.roll(1, 0), asked)
+    return [
+        Row(
+            "blurred images",
+            "PSNR, blurred again",
+            w,
+            peak_signal_to_noise(again, asked),
+            standard_error(psnr),
+            unrelated,
+        ),
+        Row("blurred images", "difference between seeds", w, rms(one - two), standard_error(apart), math.nan),
+    ]
+
+
+def rms(x: Tensor) -> float:
+    """The root of the mean square of all elements."""
+    return float(x.square().mean().sqrt())
+
+
+def standard_error(parts: list[float]) -> float:
+    """The standard error of the mean of equal parts."""
+    return float(torch.tensor(parts).std()) / len(parts) ** 0.5
+
+
+def study(num_samples: int = 1_000, num_steps: int = 20) -> Iterator[Row]:
+    """The three shipped models at w = 0 and, the text model, at its best w; yields each Row as soon as it is known."""
+    settings = dict(num_samples=num_samples, num_steps=num_steps)
+    text = LatentDiffusion.load("shapes-text")
+    best = choose_w(text, num_steps=num_steps)
+    for name in CAPTIONS:
+        for w in (0.0, best):
+            yield from follow_captions(text, name, w, **settings)
+    for name, follow in (("shapes-map", follow_maps), ("fashion-blur", follow_blur)):
+        model = LatentDiffusion.load(name)
+        for w in (0.0, 1.0):
+            yield from follow(model, w, **settings)
+
+
+def write(rows: list[NamedTuple], settings: dict, path: Path = MEASURED) -> None:
+    """Keep what was measured, and with which settings, as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n  ".join(json.dumps(row._asdict()) for row in rows)
+    path.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
+
+
+def read(kind: type[NamedTuple] = Row, path: Path = MEASURED) -> list[NamedTuple]:
+    """The rows that `write` kept, as the tuples they were. Raises FileNotFoundError that names the command."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: measure it with `python -m ldm_teach {path.stem}`")
+    return [kind(**row) for row in json.loads(path.read_text())["rows"]]

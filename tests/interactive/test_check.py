@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 
 from ldm_teach.interactive import check
 from ldm_teach.interactive.check import Exercise
 from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.theory import parameterization
+from ldm_teach.theory.guidance import compose
 from ldm_teach.theory.langevin import langevin
 from ldm_teach.theory.samplers import ddim
 from ldm_teach.theory.schedule import NoiseSchedule
@@ -70,6 +72,12 @@ def test_the_laws_are_those_of_the_package():
     mean, log_variance = check.gaussian_kl.arguments.values()
     kl = DiagonalGaussian(mean, (log_variance / 2).exp()).kl()
     torch.testing.assert_close(kl, check.gaussian_kl.law(mean, log_variance))
+    q, k, v = check.soft_lookup.arguments.values()
+    torch.testing.assert_close(functional.scaled_dot_product_attention(q, k, v), check.soft_lookup.law(q, k, v))
+    *eps, w_text, w_map = check.two_conditions.arguments.values()
+    text, semantic_map, null = (lambda x, t, e=e: e for e in eps)
+    both = compose([(text, w_text), (semantic_map, w_map)], null)(x, torch.zeros(len(x)))
+    torch.testing.assert_close(both, check.two_conditions.law(*eps, w_text, w_map))
     z, codebook = check.nearest_code.arguments.values()
     assert torch.equal(torch.cdist(z, codebook).argmin(1), check.nearest_code.law(z, codebook))
 

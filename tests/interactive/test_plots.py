@@ -21,6 +21,15 @@ def test_tile_puts_images_row_by_row_on_white():
     assert (canvas[2] == 255).all() and (canvas[3:, 4:] == 255).all()
 
 
+def test_maps_are_grey_where_empty_and_have_a_colour_of_the_palette_for_each_kind():
+    picture = plots.map_picture(torch.tensor([[[0, 1, 2], [3, 4, 0]]]))
+    assert picture.shape == (1, 3, 2, 3)
+    shown = ["#{:02X}{:02X}{:02X}".format(*pixel) for pixel in plots.to_pixels(picture).reshape(6, 3)]
+    assert shown[0] == shown[5] == "#808080"
+    assert shown[1:5] == list(plots.MAP_COLOURS.values()) and set(shown[1:5]) < set(plots.PALETTE)
+    assert plots.map_picture(torch.zeros(0, 4, 4, dtype=torch.int64)).shape == (0, 3, 4, 4)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_png_can_be_read_back(channels):
     x = torch.rand(4, channels, 5, 5) * 2 - 1
@@ -48,6 +57,10 @@ def test_figures_have_titles_labels_and_alternative_text():
             lambda: plots.labelled_grid(torch.zeros(5, 1, 4, 4), ["a", "b"], ["c"], ""),
             "want a multiple of 2 rows x 1 columns",
         ),
+        (lambda: plots.map_picture(torch.zeros(4, 4, dtype=torch.int64)), r"\(4, 4\); want int64 of shape \(B, H, W\)"),
+        (lambda: plots.map_picture(torch.zeros(1, 4, 4)), "maps is a float32 tensor"),
+        (lambda: plots.map_picture(torch.tensor([[[0, 5]]])), "maps hold classes from 0 to 5; want 0 to 4"),
+        (lambda: plots.map_picture(torch.tensor([[[-1, 0]]])), "maps hold classes from -1 to 0; want 0 to 4"),
     ],
 )
 def test_bad_arguments(call, words):

@@ -27,7 +27,7 @@ CONDITIONS = dict(
     map=torch.arange(288).reshape(2, 12, 12) % 5,
     image=torch.linspace(-1, 1, 240).reshape(2, 1, 10, 12),
 )
-LENGTHS = dict(label=2, text=6, map=9, image=9)
+LENGTHS = dict(label=2, text=6, map=16, image=16)
 
 
 @pytest.mark.parametrize("name", CONDITIONS)

@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.practice.conditioning_recipes import CONDITIONING, fashion_blur, shapes_map
+from ldm_teach.practice import shapes_reader
+from ldm_teach.practice.conditioning_recipes import COMPARISON, CONDITIONING, SPATIAL_TASKS, WAYS
 from ldm_teach.practice.data import blurred, fashion_mnist
-from ldm_teach.practice.shapes import shapes
+from ldm_teach.practice.scenes import parse
+from ldm_teach.practice.shapes import recaption, shapes
 
 
-@pytest.mark.parametrize("name", CONDITIONING)
+@pytest.mark.parametrize("name", [name for name in CONDITIONING if not name.endswith(("-2", "-3"))])
 def test_every_recipe_takes_a_step(name):
     training = CONDITIONING[name](quick=True)
     before = [parameter.clone() for parameter in training.model.parameters()]
@@ -18,13 +20,27 @@ def test_every_recipe_takes_a_step(name):
     assert any(not torch.equal(a, b) for a, b in zip(before, training.model.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("recipe", [shapes_map, fashion_blur])
-def test_attention_and_concatenation_are_of_one_size_within_5_percent(recipe):
-    sizes = []
-    for concatenate in (False, True):
-        model = recipe(concatenate)(quick=True).model
-        sizes.append(sum(p.numel() for p in model.parameters() if p.requires_grad))
+@pytest.mark.parametrize("task", SPATIAL_TASKS)
+def test_attention_and_concatenation_are_of_one_size_within_5_percent(task):
+    models = [SPATIAL_TASKS[task](concatenate, 1)(quick=True).model for concatenate in WAYS.values()]
+    sizes = [sum(p.numel() for p in model.parameters() if p.requires_grad) for model in models]
     assert abs(sizes[1] / sizes[0] - 1) < 0.05
+    for model in models:  # a token for each position of the latent
+        assert len(model.encoder.null) == model.autoencoder.latent_shape[1] * model.autoencoder.latent_shape[2]
+
+
+def test_the_comparison_is_of_two_tasks_two_ways_and_three_seeds():
+    assert len(COMPARISON) == 12 and {"shapes-map", "fashion-blur", "shapes-map-concatenation-3"} < set(COMPARISON)
+
+
+def test_a_scene_told_again_is_the_same_scene_in_other_words():
+    scenes = shapes(300).scenes
+    again = recaption(scenes, seed=1)
+    assert again == recaption(scenes, seed=1) != recaption(scenes, seed=2)
+    assert all(shapes_reader.matches(parse(caption), scene) for scene, caption in zip(scenes, again, strict=True))
+    first = [parse(caption).items[0][:2] == scene.items[0][:2] for scene, caption in zip(scenes, again, strict=True)]
+    two = [f for f, scene in zip(first, scenes, strict=True) if len(scene.items) == 2]
+    assert 0.3 < sum(two) / len(two) < 0.7  # half of the pairs are told the other way round
 
 
 @pytest.mark.parametrize(

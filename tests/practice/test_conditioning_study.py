@@ -5,7 +5,18 @@ import math
 import pytest
 import torch
 
-from ldm_teach.practice.conditioning_study import CAPTIONS, asked_scenes, follow_blur, follow_captions, follow_maps
+from ldm_teach.practice.conditioning_study import (
+    CAPTIONS,
+    Row,
+    asked_scenes,
+    choose_w,
+    follow_blur,
+    follow_captions,
+    follow_maps,
+    read,
+    share_whole,
+    write,
+)
 from ldm_teach.practice.data import blurred, fashion_mnist
 from ldm_teach.practice.scenes import held_out, parse
 from ldm_teach.practice.shapes import shapes
@@ -28,12 +39,25 @@ class Oracle:
 @pytest.mark.parametrize("name", CAPTIONS)
 def test_real_pictures_follow_their_captions_and_shuffled_ones_do_not(name):
     asked = asked_scenes(name, 300)
-    row = follow_captions(Oracle(asked.x), name, 0.0, num_samples=300)
+    row, items, *relation = follow_captions(Oracle(asked.x), name, 0.0, num_samples=300)
     assert (row.asked, row.value, row.error) == (name, 1.0, 0.0) and 0 <= row.chance < 0.25
-    shuffled = follow_captions(Oracle(asked.x.roll(1, 0)), name, 0.0, num_samples=300)
+    assert items.value == 1 and [r.value for r in relation] == [1.0] * name.startswith("two")
+    shuffled = follow_captions(Oracle(asked.x.roll(1, 0)), name, 0.0, num_samples=300)[0]
     assert shuffled.value < 0.3 and shuffled.error == pytest.approx(
         (shuffled.value * (1 - shuffled.value) / 300) ** 0.5
     )
+
+
+class Guided(Oracle):
+    """An oracle that draws what is asked for at one weight alone, and other pictures at the others."""
+
+    def sample(self, condition, w, **settings):
+        return super().sample(condition) if w == 2.0 else super().sample(condition).roll(1, 0)
+
+
+def test_the_weight_is_chosen_at_which_most_captions_are_met():
+    asked = [asked_scenes(name, 100, seed=3).x for name in ("one item", "two items")]
+    assert choose_w(Guided(torch.cat(asked)), num_samples=100) == 2.0
 
 
 def test_captions_are_of_the_kind_that_their_name_says():
@@ -44,14 +68,23 @@ def test_captions_are_of_the_kind_that_their_name_says():
 
 
 def test_maps_are_read_back_from_real_pictures():
-    row = follow_maps(Oracle(shapes(300, 1, train=False).x), 1.0, num_samples=300)
-    assert row.value == 1 and row.error == 0 and 0.1 < row.chance < 0.4
+    iou, whole = follow_maps(Oracle(shapes(300, 1, train=False).x), 1.0, num_samples=300)
+    assert iou.value == 1 and iou.error == 0 and 0.1 < iou.chance < 0.4 and whole.value == 1
+    assert share_whole(torch.zeros(2, 3, 32, 32)) == 0  # nothing is drawn
 
 
 def test_blur_of_the_image_itself_and_of_a_shifted_contrast():
     x = fashion_mnist(train=False).x[:100]
-    row, apart = follow_blur(Oracle(x), 0.0, num_samples=100)
-    assert row.value == math.inf and apart == 0 and 5 < row.chance < 25
-    row, _ = follow_blur(Oracle(x + 0.02), 0.0, num_samples=100)
-    assert row.value == pytest.approx(10 * math.log10(4 / 0.02**2), abs=0.01)
+    psnr, apart = follow_blur(Oracle(x), 0.0, num_samples=100)
+    assert psnr.value == math.inf and apart.value == 0 and 5 < psnr.chance < 25
+    psnr, _ = follow_blur(Oracle(x + 0.02), 0.0, num_samples=100)
+    assert psnr.value == pytest.approx(10 * math.log10(4 / 0.02**2), abs=0.01)
     assert blurred(x).std() < x.std()
+
+
+def test_rows_are_kept_and_a_missing_file_names_its_command(tmp_path):
+    rows = [Row("maps", "mean IoU", 1.0, 0.9, 0.01, 0.2)]
+    write(rows, dict(samples=1), tmp_path / "conditioning.json")
+    assert read(path=tmp_path / "conditioning.json") == rows
+    with pytest.raises(FileNotFoundError, match="python -m ldm_teach conditioning"):
+        read(path=tmp_path / "none" / "conditioning.json")

@@ -1,0 +1,126 @@
+"""Cross-attention against concatenation on both spatial tasks: adherence, quality and cost, from three seeds."""
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice.conditioning_recipes import SEEDS, SPATIAL_TASKS, WAYS, compared, num_steps_for
+from ldm_teach.practice.conditioning_study import MEASURED, rms, sample_all, share_whole
+from ldm_teach.practice.data import blurred, fashion_mnist
+from ldm_teach.practice.metrics import frechet_distance, judge_images, peak_signal_to_noise
+from ldm_teach.practice.shapes import shapes
+from ldm_teach.practice.shapes_reader import mean_iou, read_map
+
+COMPARED = MEASURED.with_name("comparison.json")
+FIGURES = {
+    "shapes-map": ("mean IoU", "share of samples with whole items"),
+    "fashion-blur": ("PSNR blurred again, dB", "Fréchet distance"),
+}
+
+
+class Compared(NamedTuple):
+    """One model at one weight: how it follows its condition, how good its samples are, how they differ among seeds.
+
+    adherence, quality: what FIGURES names for the task.  apart: the root mean square of the difference of two samples
+    for one condition.  parameters: of encoder and U-Net.  training_ms: of one step on 64 images; sampling_ms: of one
+    sample without guidance, decoding included; both the median on one machine, both ways measured in turn.
+    """
+
+    task: str
+    way: str
+    seed: int
+    w: float
+    adherence: float
+    quality: float
+    apart: float
+    parameters: int
+    steps: int
+    training_ms: float
+    sampling_ms: float
+
+
+def conditions(task: str, num_samples: int) -> Tensor:
+    """What is asked for: test maps (N, 32, 32), or test images (N, 1, 28, 28) blurred with sigma = 2."""
+    if task == "shapes-map":
+        return shapes(num_samples, 1, train=False).maps
+    return blurred(fashion_mnist(train=False).x[:num_samples])
+
+
+def judge_maps(x: Tensor, maps: Tensor) -> tuple[float, float]:
+    """Adherence and quality of samples x for semantic maps: mean IoU, and the share whose items are all whole."""
+    return mean_iou(read_map(x), maps), share_whole(x)
+
+
+def judge_blur(x: Tensor, asked: Tensor) -> tuple[float, float]:
+    """Adherence and quality of samples x for blurred images: PSNR, and the distance to the 10,000 test images."""
+    judge, real = reference()
+    return peak_signal_to_noise(blurred(x), asked), frechet_distance(judge_images(judge, x)[0], real)
+
+
+@functools.cache
+def reference() -> tuple[ImageClassifier, Tensor]:
+    """The judge, and its features (10,000, F) of the test images."""
+    judge = ImageClassifier.load("fashion-judge")
+    return judge, judge_images(judge, fashion_mnist(train=False).x)[0]
+
+
+def in_turn(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """The median milliseconds of each call, all called in turn: a machine that drifts tilts none of them."""
+    times = {name: [] for name in calls}
+    for _ in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(found[1:]) for name, found in times.items()}
+
+
+def costs(task: str, repeats: int = 20) -> dict[str, tuple[float, float]]:
+    """For each way the milliseconds of a training step and of a sample, from new models."""
+    trainings = {way: SPATIAL_TASKS[task](concatenate, SEEDS[0])(True) for way, concatenate in WAYS.items()}
+    asked = conditions(task, 64)
+    fits = {way: training.fit() for way, training in trainings.items()}
+    step = in_turn({way: lambda f=f: next(f) for way, f in fits.items()}, repeats)
+    for fit in fits.values():
+        fit.close()
+    models = {way: training.average for way, training in trainings.items()}
+    run = in_turn({way: lambda m=m: m.sample(asked, w=0.0) for way, m in models.items()}, max(1, repeats // 5))
+    return {way: (step[way], run[way] / len(asked)) for way in WAYS}
+
+
+def compare(
+    num_samples: int = 1_000, num_steps: int = 20, weights: tuple[float, ...] = (0.0, 1.0), runs: Path = Path("runs")
+) -> Iterator[Compared]:
+    """Measure every model of the comparison, under `runs` or shipped; yields each row as soon as it is known.
+
+    Raises FileNotFoundError that names the training of a model that is not there.
+    """
+    for key in ((task, way, seed) for task in SPATIAL_TASKS for way in WAYS for seed in SEEDS):
+        find(compared(*key), runs)  # all of them, before anything is measured
+    for task in SPATIAL_TASKS:
+        asked, cost = conditions(task, num_samples), costs(task)
+        judged = judge_maps if task == "shapes-map" else judge_blur
+        for seed in SEEDS:
+            for way, concatenate in WAYS.items():
+                model = LatentDiffusion.load(find(compared(task, way, seed), runs))
+                size = sum(p.numel() for p in model.parameters() if p.requires_grad)
+                for w in weights:
+                    one, two = (sample_all(model, asked, w, num_steps, 2 * seed + k) for k in range(2))
+                    figures = *judged(one, asked), rms(one - two), size, num_steps_for(concatenate, quick=False)
+                    yield Compared(task, way, seed, w, *figures, *cost[way])
+
+
+def find(name: str, runs: Path) -> str | Path:
+    """Where a model lies: under `runs`, or shipped. Raises FileNotFoundError that names the training of one missing."""
+    if (runs / name / "model.json").is_file():
+        return runs / name
+    if name not in SPATIAL_TASKS:
+        raise FileNotFoundError(f"{runs / name} is missing: `python -m ldm_teach train {name}` makes it")
+    return name

@@ -1,0 +1,56 @@
+"""The comparison of attention with concatenation: what it judges, and that each of the twelve models is measured."""
+
+import math
+import time
+
+import pytest
+import torch
+
+from ldm_teach.practice import conditioning_comparison
+from ldm_teach.practice.conditioning_comparison import COMPARED, Compared, compare, in_turn, judge_blur, judge_maps
+from ldm_teach.practice.conditioning_recipes import SEEDS, SPATIAL_TASKS, WAYS, compared
+from ldm_teach.practice.conditioning_study import read
+from ldm_teach.practice.data import blurred, fashion_mnist
+from ldm_teach.practice.shapes import shapes
+
+
+def test_real_pictures_are_judged_to_follow_and_to_be_good():
+    data = shapes(100, 1, train=False)
+    assert judge_maps(data.x, data.maps) == (1.0, 1.0)
+    x = fashion_mnist(train=False).x[:1000]
+    psnr, distance = judge_blur(x, blurred(x))
+    other_psnr, soft = judge_blur(blurred(x), blurred(x))
+    assert psnr == math.inf > other_psnr and distance < soft
+
+
+def test_calls_in_turn_are_each_timed():
+    times = in_turn(dict(slow=lambda: time.sleep(0.02), fast=lambda: None), 3)
+    assert times["slow"] > 15 > times["fast"]
+
+
+def test_a_missing_model_is_named_before_anything_is_measured(tmp_path):
+    with pytest.raises(FileNotFoundError, match="python -m ldm_teach train shapes-map-attention-2"):
+        next(compare(runs=tmp_path))
+
+
+def test_every_model_is_measured_at_every_weight(tmp_path, monkeypatch):
+    monkeypatch.setattr(conditioning_comparison, "costs", lambda task: {way: (2.0, 1.0) for way in WAYS})
+    for task, recipe in SPATIAL_TASKS.items():
+        for way, concatenate in WAYS.items():
+            model = recipe(concatenate, 1)(True).average
+            for seed in SEEDS:
+                model.save(tmp_path / compared(task, way, seed))
+    rows = list(compare(num_samples=12, num_steps=2, runs=tmp_path))
+    keys = {(row.task, row.way, row.seed, row.w) for row in rows}
+    assert len(rows) == len(keys) == 2 * 2 * 3 * 2
+    assert all(torch.tensor(row[4:7]).isfinite().all() for row in rows)
+
+
+def test_what_was_measured_is_complete_and_fair():
+    rows = read(Compared, COMPARED)
+    assert len(rows) == 24
+    for task in SPATIAL_TASKS:
+        sizes = {row.way: row.parameters for row in rows if row.task == task}
+        hours = {row.way: row.steps * row.training_ms for row in rows if row.task == task}
+        assert abs(sizes["attention"] / sizes["concatenation"] - 1) < 0.05
+        assert abs(hours["attention"] / hours["concatenation"] - 1) < 0.15
