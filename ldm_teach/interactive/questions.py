@@ -15,8 +15,13 @@ from ldm_teach.practice.scenes import KINDS, SIZES, Item, Scene, parse
 from ldm_teach.practice.shapes import IMAGE_SIZE, render_map
 from ldm_teach.practice.shapes_reader import matches, mean_iou, read_map, read_scene
 
-WIDE = dict(layout=dict(width="460px"), style=dict(description_width="80px"))
-SLIM = dict(layout=dict(width="215px"), style=dict(description_width="50px"))
+
+def sized(width: int, description: int = 80) -> dict:
+    """How wide a control is, in pixels, and how much of that its description has."""
+    return dict(layout=dict(width=f"{width}px"), style=dict(description_width=f"{description}px"))
+
+
+WIDE = sized(460)  # most controls
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,7 @@ def text_question(caption: str) -> Question:
 
     Samples (B, 3, 32, 32) are read back where the words are those of `scenes.parse`, in its order.
     """
-    text = ipywidgets.Text(caption, description="caption", continuous_update=False, **WIDE)
-    text.layout.width = "720px"
+    text = ipywidgets.Text(caption, description="caption", continuous_update=False, **sized(640))
 
     def found(x: Tensor) -> str:
         try:
@@ -94,10 +98,10 @@ class ItemControls(NamedTuple):
         """Controls that stand at these values; the sliders reach as far as an item of the chosen size can lie."""
         low, high = first_and_last(size)
         item = cls(
-            ipywidgets.Dropdown(options=("none", *KINDS), value=kind, description=name, **SLIM),
-            ipywidgets.Dropdown(options=tuple(SIZES), value=size, layout=dict(width="80px")),
-            ipywidgets.IntSlider(row, min=low, max=high, description="row", **SLIM),
-            ipywidgets.IntSlider(column, min=low, max=high, description="column", **SLIM),
+            ipywidgets.Dropdown(options=("none", *KINDS), value=kind, description=name, **sized(165, 50)),
+            ipywidgets.Dropdown(options=tuple(SIZES), value=size, layout=dict(width="75px")),
+            ipywidgets.IntSlider(row, min=low, max=high, description="row", **sized(230, 50)),
+            ipywidgets.IntSlider(column, min=low, max=high, description="column", **sized(230, 50)),
         )
         item.size.observe(item.bound, names="value")
         return item

@@ -129,7 +129,7 @@ class Panel:
         self.steps = ipywidgets.IntSlider(FULL_STEPS, min=2, max=50, description="steps", **WIDE)
         self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **WIDE)
         self.image = ipywidgets.Image(format="png", layout=dict(width="720px"))
-        self.caption = ipywidgets.HTML(layout=dict(width="720px"))  # a Label cuts what is wider
+        self.caption = ipywidgets.HTML(layout=dict(width="100%"))  # a Label cuts what is wider
         controls = self.question.controls
         sliders = [self.weight, self.scale] if self.conventions == "ws" else [self.weight]
         asking = self.question.rows or controls.values()

@@ -95,6 +95,8 @@ def requested_images(encoder: ImageEncoder, words: Sequence[str], sigma: float) 
         return blurred(fashion_mnist(train=False).x[k : k + 1], sigma)[0]
 
     def read(word: str, image: Image.Image) -> Tensor:
+        if image.mode.startswith(("I", "F")):  # PIL would clip all that is above 255
+            raise ValueError(f"condition {word!r} has mode {image.mode}; want 8 bits a channel")
         pixels = np.asarray(image.convert("L").resize((width, height), Image.Resampling.BICUBIC))  # antialiased
         return torch.tensor(pixels)[None] / 127.5 - 1  # (H, W) uint8 -> (1, H, W)
 
