@@ -1,6 +1,7 @@
-"""python -m ldm_teach train | sample | evaluate | compression | guidance | bench | doctor"""
+"""python -m ldm_teach COMMAND: train, sample, evaluate, compression, guidance, conditioning, comparison, bench, doctor."""
 
 import argparse
+import math
 import sys
 import textwrap
 import time
@@ -76,15 +77,10 @@ def sample(
     repeated = asked.condition.repeat_interleave(checks.count("count", count), dim=0)
     settings = dict(num_steps=steps, sampler=SAMPLERS[sampler])
     images = [model.sample(repeated, w=x, generator=torch.Generator().manual_seed(seed), **settings) for x in w]
-    cells = [x.cpu().unflatten(0, (-1, count)) for x in images]  # (rows * count, C, H, W) -> (rows, count, C, H, W)
-    columns = [f"w = {x:g}" for x in w]
-    if pictures is not None:
-        shown = torch.ones_like(cells[0])  # white but for one picture above the name of the column
-        shown[:, count // 2] = pictures
-        cells, columns = [shown, *cells], ["asked", *columns]
+    cells = torch.stack([x.cpu().unflatten(0, (-1, count)) for x in images], dim=1)  # (rows, w, count, C, H, W)
     title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {steps} steps"
     rows = [textwrap.fill(name, 32) for name in asked.names]  # the longest caption takes three lines, a row's height
-    figure = plots.labelled_grid(torch.stack(cells, dim=1).flatten(0, 2), rows, columns, title)
+    figure = plots.labelled_grid(cells.flatten(0, 2), rows, [f"w = {x:g}" for x in w], title, pictures)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out)
     print(f"wrote {out}")
@@ -149,6 +145,40 @@ def guidance(samples: int, steps: int, seeds: int, out: Path, picture: Path) -> 
     guidance_study.write(rows, settings, out)
     guidance_curves(guidance_study.summarize(rows)).savefig(picture)
     print(f"wrote {out} and {picture} after {minutes:.1f} minutes")
+
+
+def conditioning(samples: int, steps: int, out: Path) -> None:
+    """Measure how the shipped models follow captions, maps and blurred images, print the table and keep it."""
+    from ldm_teach.practice import conditioning_study as study
+
+    rows = []
+    print(f"{samples:,} samples a line, {steps} steps: value ± standard error")
+    print(f"{'asked for':34} {'figure':24} {'w':>4} {'value':>16} {'chance':>7}")
+    for row in study.study(samples, steps):
+        rows.append(row)
+        chance = "" if math.isnan(row.chance) else f"{row.chance:.3f}"
+        print(f"{row.asked:34} {row.figure:24} {row.w:4g} {row.value:7.3f} ± {row.error:5.3f} {chance:>8}", flush=True)
+    study.write(rows, dict(samples=samples, steps=steps), out)
+    print(f"wrote {out}")
+
+
+def comparison(samples: int, steps: int, out: Path) -> None:
+    """Measure cross-attention against concatenation on maps and blurred images, twelve trainings; keep the table."""
+    from ldm_teach.practice import conditioning_comparison as study
+    from ldm_teach.practice.conditioning_study import write
+
+    rows = []
+    for row in study.compare(samples, steps):
+        rows.append(row)
+        print(
+            f"{row.task} by {row.way}, seed {row.seed}, w = {row.w:g}: {row.adherence:.3f}, {row.quality:.3f}",
+            flush=True,
+        )
+    write(rows, dict(samples=samples, steps=steps), out)
+    print(f"mean ± half-width of the 95 % interval over {len(study.SEEDS)} seeds; {samples:,} samples, {steps} steps")
+    for line in study.table(rows):
+        print(line)
+    print(f"wrote {out}")
 
 
 def bench(notebooks: bool) -> None:
@@ -222,6 +252,13 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--seeds", type=int, default=3, help="how many times, each from other noise")
     c.add_argument("--out", type=Path, default=DATA / "measured" / "guidance.json", help="where the table is kept")
     c.add_argument("--picture", type=Path, default=Path("docs/guidance_curves.png"), help="the curves")
+
+    for study in (conditioning, comparison):
+        c = command(study)
+        c.add_argument("--samples", type=int, default=1_000, help="number of samples for each figure")
+        c.add_argument("--steps", type=int, default=20, help="steps of DPM-Solver++(2M)")
+        measured = DATA / "measured" / f"{study.__name__}.json"
+        c.add_argument("--out", type=Path, default=measured, help="where the table is kept")
 
     c = command(bench)
     c.add_argument("--no-notebooks", dest="notebooks", action="store_false", help="leave out what takes minutes")

@@ -72,23 +72,31 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def labelled_grid(x: Tensor, rows: Sequence[str], columns: Sequence[str], title: str) -> Figure:
+def labelled_grid(
+    x: Tensor, rows: Sequence[str], columns: Sequence[str], title: str, asked: Tensor | None = None
+) -> Figure:
     """Images (B, C, H, W), row by row, with a name for each row and column and a title that says the finding.
 
+    asked: one picture (C, H, W) a row of what its images were asked to show, for a first column of its own.
     Raises ValueError where the names do not fit the number of images.
     """
     if len(x) % (len(rows) * len(columns)):
         raise ValueError(f"x holds {len(x)} images; want a multiple of {len(rows)} rows x {len(columns)} columns")
     each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
-    canvas = tile(x, columns=each * len(columns))
+    canvas, first = tile(x, columns=each * len(columns)), 0
     height, width = canvas.shape[0] / len(rows), canvas.shape[1] / len(columns)
+    ticks = {(i + 0.5) * width: name for i, name in enumerate(columns)}
+    if asked is not None:
+        beside = np.pad(tile(asked, columns=1), ((0, 0), (0, 8), (0, 0)), constant_values=255)
+        canvas, first = np.concatenate([beside, canvas], axis=1), beside.shape[1]
+        ticks = {asked.shape[-1] / 2: "asked"} | {first + place: name for place, name in ticks.items()}
     longest = max(len(line) for name in rows for line in name.split("\n"))
     margin = max(1.4, 0.5 + 0.09 * longest)  # inches for the names of the rows
     figure = new_figure(margin + canvas.shape[1] / 62, 0.55 + canvas.shape[0] / 62)
     axes = figure.subplots()
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], rows)
-    axes.set_xticks([(i + 0.5) * width for i in range(len(columns))], columns)
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_anchor("E")  # what is to spare goes to the names of the rows

@@ -3,7 +3,7 @@
 import functools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice.conditioning_recipes import SEEDS, SPATIAL_TASKS, WAYS, compared, num_steps_for
 from ldm_teach.practice.conditioning_study import MEASURED, rms, sample_all, share_whole
 from ldm_teach.practice.data import blurred, fashion_mnist
+from ldm_teach.practice.guidance_study import Estimate, estimate
 from ldm_teach.practice.metrics import frechet_distance, judge_images, peak_signal_to_noise
 from ldm_teach.practice.shapes import shapes
 from ldm_teach.practice.shapes_reader import mean_iou, read_map
@@ -124,3 +125,37 @@ def find(name: str, runs: Path) -> str | Path:
     if name not in SPATIAL_TASKS:
         raise FileNotFoundError(f"{runs / name} is missing: `python -m ldm_teach train {name}` makes it")
     return name
+
+
+def table(rows: Sequence[Compared]) -> list[str]:
+    """The comparison as lines of text: for each task, weight and way the mean over the seeds and its 95 % interval.
+
+    Then the difference of the ways, attention less concatenation, with the interval of the difference of two means.
+    """
+    lines = []
+    for task, names in FIGURES.items():
+        lines.append(f"{task:16} {names[0]:>24} {names[1]:>34} {'between seeds':>18} {'parameters':>12} {'ms':>14}")
+        for w in sorted({row.w for row in rows}):
+            of = {way: [r for r in rows if (r.task, r.way, r.w) == (task, way, w)] for way in WAYS}
+            for way, found in of.items():
+                a, q, d = (estimate([getattr(r, f) for r in found]) for f in ("adherence", "quality", "apart"))
+                one = found[0]
+                cost = f"{one.parameters:12,} {one.training_ms:8.0f} {one.sampling_ms:5.1f}"
+                lines.append(
+                    f"{way:13} w={w:g} {a.mean:15.3f} ± {a.half_width:5.3f} {q.mean:25.3f} ± {q.half_width:5.3f} "
+                    f"{d.mean:10.3f} ± {d.half_width:5.3f} {cost}"
+                )
+            differences = [welch(*([getattr(r, f) for r in of[way]] for way in WAYS)) for f in ("adherence", "quality")]
+            a, q = differences
+            lines.append(
+                f"{'difference':17} {a.mean:+14.3f} ± {a.half_width:5.3f} {q.mean:+25.3f} ± {q.half_width:5.3f}"
+            )
+    return lines
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> Estimate:
+    """mean(a) - mean(b) with its 95 % confidence interval, the variances taken as unequal (Welch 1947)."""
+    from scipy.stats import ttest_ind  # slow to import
+
+    low, high = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    return Estimate(float(low + high) / 2, float(high - low) / 2)

@@ -1,6 +1,8 @@
 """Both kinds of guidance on the shipped model, over grids of scales and seeds: the curves of notebooks 06 and 07."""
 
 import json
+import math
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -152,19 +154,22 @@ FIGURES = ("frechet", "precision", "recall", "accuracy", "diversity", "milliseco
 
 def summarize(measurements: Sequence[Measurement]) -> dict[tuple[str, float], dict[str, Estimate]]:
     """(method, scale) -> figure -> Estimate, in the order of the measurements."""
-    from scipy.stats import t as student  # slow to import
-
     groups: dict[tuple[str, float], list[Measurement]] = {}
     for row in measurements:
         groups.setdefault((row.method, row.scale), []).append(row)
     table = {}
     for key, rows in groups.items():
-        values = torch.tensor([[getattr(row, figure) for figure in FIGURES] for row in rows]).double()  # (seeds, 6)
-        deviation = values.std(0) if len(rows) > 1 else torch.full_like(values[0], torch.nan)
-        width = student.ppf(0.975, len(rows) - 1) * deviation / len(rows) ** 0.5
-        pairs = zip(values.mean(0).tolist(), width.tolist(), strict=True)
-        table[key] = {figure: Estimate(*pair) for figure, pair in zip(FIGURES, pairs, strict=True)}
+        table[key] = {figure: estimate([getattr(row, figure) for row in rows]) for figure in FIGURES}
     return table
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean of values of independent seeds, with its confidence interval."""
+    from scipy.stats import t as student  # slow to import
+
+    n = len(values)
+    deviation = statistics.stdev(values) if n > 1 else math.nan
+    return Estimate(statistics.fmean(values), float(student.ppf(0.975, n - 1)) * deviation / n**0.5)
 
 
 def write(measurements: Sequence[Measurement], settings: dict, path: Path = MEASURED) -> None:

@@ -4,10 +4,20 @@ import math
 import time
 
 import pytest
+import scipy.stats
 import torch
 
 from ldm_teach.practice import conditioning_comparison
-from ldm_teach.practice.conditioning_comparison import COMPARED, Compared, compare, in_turn, judge_blur, judge_maps
+from ldm_teach.practice.conditioning_comparison import (
+    COMPARED,
+    Compared,
+    compare,
+    in_turn,
+    judge_blur,
+    judge_maps,
+    table,
+    welch,
+)
 from ldm_teach.practice.conditioning_recipes import SEEDS, SPATIAL_TASKS, WAYS, compared
 from ldm_teach.practice.conditioning_study import read
 from ldm_teach.practice.data import blurred, fashion_mnist
@@ -44,6 +54,26 @@ def test_every_model_is_measured_at_every_weight(tmp_path, monkeypatch):
     keys = {(row.task, row.way, row.seed, row.w) for row in rows}
     assert len(rows) == len(keys) == 2 * 2 * 3 * 2
     assert all(torch.tensor(row[4:7]).isfinite().all() for row in rows)
+
+
+def test_the_difference_of_two_ways_has_the_interval_of_welch():
+    a, b = [3.0, 4.0, 5.0], [1.0, 1.1, 0.9]
+    found = welch(a, b)
+    variances = [1 / 3, 0.01 / 3]  # of the means
+    freedom = sum(variances) ** 2 / sum(v**2 / 2 for v in variances)
+    width = scipy.stats.t.ppf(0.975, freedom) * sum(variances) ** 0.5
+    assert found == pytest.approx((3.0, width))
+
+
+def test_the_table_has_a_line_for_each_way_and_their_difference():
+    rows = [
+        Compared(task, way, seed, 0.0, 0.9 + 0.01 * seed, 0.5, 0.1, 1000, 2000, 2.0, 1.0)
+        for task in SPATIAL_TASKS
+        for way in WAYS
+        for seed in SEEDS
+    ]
+    lines = table(rows)
+    assert len(lines) == 2 * (1 + 2 + 1) and "0.920 ± 0.025" in lines[1] and "+0.000 ± 0.023" in lines[3]
 
 
 def test_what_was_measured_is_complete_and_fair():
