@@ -1,4 +1,4 @@
-"""python -m ldm_teach COMMAND: train, sample, evaluate, compression, guidance, conditioning, comparison, bench, doctor."""
+"""python -m ldm_teach train | sample | evaluate | compression | guidance | conditioning | comparison | bench | ..."""
 
 import argparse
 import math

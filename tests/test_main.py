@@ -1,5 +1,6 @@
 """The command line, in this process, on the shipped model and on a tiny training."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
-from ldm_teach.practice import guidance_study
+from ldm_teach.practice import conditioning_study, guidance_study
 from ldm_teach.practice.data import Batches, blurred, fashion_mnist
 from ldm_teach.practice.losses import diffusion_loss
 from ldm_teach.practice.recipes import Training
@@ -68,7 +69,7 @@ def untrained(autoencoder: str, encoder: torch.nn.Module, directory: Path) -> La
 
 @pytest.fixture
 def grids(monkeypatch):
-    """The arguments (x, rows, columns, title) of each grid that is drawn."""
+    """The arguments (x, rows, columns, title, asked) of each grid that is drawn."""
     drawn, draw = [], plots.labelled_grid
     monkeypatch.setattr(plots, "labelled_grid", lambda *arguments: drawn.append(arguments) or draw(*arguments))
     return drawn
@@ -83,8 +84,8 @@ def test_sample_draws_captions_each_in_its_row(tmp_path, grids):
     model = untrained("shapes-autoencoder", encoder, tmp_path)
     out = tmp_path / "text.png"
     cli.main(["sample", str(tmp_path), "--condition", *captions, *SAMPLE, "--out", str(out)])
-    x, rows, columns, _ = grids[0]
-    assert columns == ["w = 0", "w = 2"] and [row.replace("\n", " ") for row in rows] == captions
+    x, rows, columns, _, asked = grids[0]
+    assert asked is None and columns == ["w = 0", "w = 2"] and [row.replace("\n", " ") for row in rows] == captions
     assert max(len(line) for row in rows for line in row.split("\n")) <= 32 and rows[1].count("\n") == 2
     settings = dict(num_steps=2, generator=torch.Generator().manual_seed(0))
     wanted = model.sample([caption for caption in captions for _ in range(3)], w=2.0, **settings)
@@ -99,12 +100,11 @@ def test_sample_draws_maps_with_what_was_asked_for(tmp_path, grids):
     Image.fromarray(drawn.numpy()).save(tmp_path / "drawn.png")
     condition = ["3", str(tmp_path / "drawn.png")]
     cli.main(["sample", str(tmp_path), "--condition", *condition, *SAMPLE, "--out", str(tmp_path / "map.png")])
-    x, rows, columns, _ = grids[0]
-    assert rows == ["map 3", "drawn.png"] and columns == ["asked", "w = 0", "w = 2"]
-    asked, plain, guided = x.unflatten(0, (2, 3, 3)).unbind(1)  # (2, 3, C, H, W) each
+    x, rows, columns, _, asked = grids[0]
+    assert rows == ["map 3", "drawn.png"] and columns == ["w = 0", "w = 2"]
+    plain, guided = x.unflatten(0, (2, 2, 3)).unbind(1)  # (2, 3, C, H, W) each
     maps = torch.stack([maps[3], drawn.long()])
-    torch.testing.assert_close(asked[:, 1], plots.map_picture(maps))
-    assert (asked[:, [0, 2]] == 1).all()
+    torch.testing.assert_close(asked, plots.map_picture(maps))
     settings = dict(num_steps=2, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(plain.flatten(0, 1), model.sample(maps.repeat_interleave(3, 0), w=0.0, **settings))
     assert not torch.allclose(plain, guided)
@@ -113,11 +113,10 @@ def test_sample_draws_maps_with_what_was_asked_for(tmp_path, grids):
 def test_sample_draws_blurred_images_with_what_was_asked_for(tmp_path, grids):
     untrained("fashion-autoencoder", ImageEncoder(token_width=32), tmp_path)
     cli.main(["sample", str(tmp_path), "--sigma", "3", *SAMPLE, "--out", str(tmp_path / "blur.png")])
-    x, rows, columns, _ = grids[0]
-    assert rows == ["image 0", "image 1", "image 2", "image 3"] and columns == ["asked", "w = 0", "w = 2"]
-    asked = x.unflatten(0, (4, 3, 3))[:, 0]
-    torch.testing.assert_close(asked[:, 1], blurred(fashion_mnist(train=False).x[:4], 3.0))
-    assert (asked[:, [0, 2]] == 1).all()
+    x, rows, columns, _, asked = grids[0]
+    assert rows == ["image 0", "image 1", "image 2", "image 3"] and columns == ["w = 0", "w = 2"]
+    assert len(x) == 4 * 2 * 3
+    torch.testing.assert_close(asked, blurred(fashion_mnist(train=False).x[:4], 3.0))
 
 
 def test_sample_says_in_its_help_what_can_be_asked_for(capsys):
@@ -198,3 +197,23 @@ def test_guidance_prints_a_row_for_each_scale_keeps_the_table_and_draws_it(monke
     rows, settings = guidance_study.read(out)
     assert len(rows) == 6 and settings["samples"] == 40 and settings["chance"] == 0.1
     assert np.asarray(Image.open(picture)).std() > 10
+
+
+def test_conditioning_prints_and_keeps_what_was_found(monkeypatch, tmp_path, capsys):
+    rows = [
+        conditioning_study.Row("one item", "as asked", 2.0, 0.951, 0.007, 0.03),
+        conditioning_study.Row("one item", "items", 2.0, 0.96, 0.006, math.nan),
+    ]
+    monkeypatch.setattr(conditioning_study, "study", lambda samples, steps: iter(rows))
+    out = tmp_path / "conditioning.json"
+    cli.main(["conditioning", "--samples", "40", "--steps", "2", "--out", str(out)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ["one", "item", "as", "asked", "2", "0.951", "±", "0.007", "0.030"]
+    kept = conditioning_study.read(path=out)
+    assert kept[0] == rows[0] and math.isnan(kept[1].chance)
+
+
+def test_comparison_names_the_training_that_is_missing(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="python -m ldm_teach train shapes-map-attention-2"):
+        cli.main(["comparison"])

@@ -18,7 +18,10 @@ from ldm_teach.theory import checks
 
 def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
     """The labels as an int64 tensor (B,). Raises ValueError for another shape, dtype or, read on the CPU, value."""
-    labels = torch.as_tensor(labels)
+    try:
+        labels = torch.as_tensor(labels)
+    except (TypeError, ValueError):  # words, or nothing that is a number
+        raise ValueError(f"condition is {labels!r}; want class labels, int64 of shape (B,)") from None
     if labels.ndim != 1 or labels.dtype != torch.int64:
         raise ValueError(f"condition is {checks.describe(labels)}; want class labels, int64 of shape (B,)")
     if labels.device.type == "cpu" and not all(0 <= label < num_classes for label in labels.tolist()):

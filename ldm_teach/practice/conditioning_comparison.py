@@ -21,8 +21,8 @@ from ldm_teach.practice.shapes_reader import mean_iou, read_map
 
 COMPARED = MEASURED.with_name("comparison.json")
 FIGURES = {
-    "shapes-map": ("mean IoU", "share of samples with whole items"),
-    "fashion-blur": ("PSNR blurred again, dB", "Fréchet distance"),
+    "shapes-map": ("mean IoU", "whole items"),
+    "fashion-blur": ("PSNR in dB", "Fréchet distance"),
 }
 
 
@@ -133,22 +133,20 @@ def table(rows: Sequence[Compared]) -> list[str]:
     Then the difference of the ways, attention less concatenation, with the interval of the difference of two means.
     """
     lines = []
-    for task, names in FIGURES.items():
-        lines.append(f"{task:16} {names[0]:>24} {names[1]:>34} {'between seeds':>18} {'parameters':>12} {'ms':>14}")
+    for task, (adherence, quality) in FIGURES.items():
+        lines += [f"{task}: {adherence}; {quality}; difference between seeds; parameters; ms a training step, a sample"]
         for w in sorted({row.w for row in rows}):
             of = {way: [r for r in rows if (r.task, r.way, r.w) == (task, way, w)] for way in WAYS}
             for way, found in of.items():
-                a, q, d = (estimate([getattr(r, f) for r in found]) for f in ("adherence", "quality", "apart"))
-                one = found[0]
-                cost = f"{one.parameters:12,} {one.training_ms:8.0f} {one.sampling_ms:5.1f}"
+                figures = [estimate([getattr(r, f) for r in found]) for f in ("adherence", "quality", "apart")]
+                cost = f"{found[0].parameters:11,} {found[0].training_ms:5.0f} {found[0].sampling_ms:5.1f}"
                 lines.append(
-                    f"{way:13} w={w:g} {a.mean:15.3f} ± {a.half_width:5.3f} {q.mean:25.3f} ± {q.half_width:5.3f} "
-                    f"{d.mean:10.3f} ± {d.half_width:5.3f} {cost}"
+                    f"  w = {w:g} {way:13} " + "  ".join(f"{f.mean:7.3f} ± {f.half_width:5.3f}" for f in figures) + cost
                 )
             differences = [welch(*([getattr(r, f) for r in of[way]] for way in WAYS)) for f in ("adherence", "quality")]
-            a, q = differences
             lines.append(
-                f"{'difference':17} {a.mean:+14.3f} ± {a.half_width:5.3f} {q.mean:+25.3f} ± {q.half_width:5.3f}"
+                f"  w = {w:g} {'difference':13} "
+                + "  ".join(f"{d.mean:+7.3f} ± {d.half_width:5.3f}" for d in differences)
             )
     return lines
 

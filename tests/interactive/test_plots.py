@@ -42,6 +42,10 @@ def test_figures_have_titles_labels_and_alternative_text():
     axes = figure.axes[0]
     assert axes.get_title() == "a finding"
     assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b"]
+    asked = plots.labelled_grid(torch.zeros(4, 1, 4, 4), ["a", "b"], ["c"], "", torch.ones(2, 1, 4, 4)).axes[0]
+    assert [t.get_text() for t in asked.get_xticklabels()] == ["asked", "c"]
+    picture = asked.images[0].get_array()
+    assert picture[0, 0] == 255 and picture[0, 11] == 255 and picture[0, 12] < 200  # the picture, a gap, the images
     curve = plots.loss_curves({"one": [1.0, 0.5]}, "falls").axes[0]
     assert curve.get_xlabel() == "training step" and curve.get_ylabel() == "loss"
     shown = plots.show(figure, alt="words")

@@ -115,6 +115,7 @@ def test_class_encoder():
         ([-1], r"condition holds labels \[-1\]; want classes from 0 to 2"),
         (torch.zeros(2), r"condition is a float32 tensor of shape \(2,\); want class labels"),
         (1, "want class labels, int64 of shape"),
+        (["a red circle"], r"condition is \['a red circle'\]; want class labels"),
     ],
 )
 def test_bad_labels(labels, words):
