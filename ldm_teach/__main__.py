@@ -1,7 +1,6 @@
 """python -m ldm_teach train | sample | evaluate | compression | guidance | conditioning | comparison | bench | ..."""
 
 import argparse
-import math
 import sys
 import textwrap
 import time
@@ -156,7 +155,7 @@ def conditioning(samples: int, steps: int, out: Path) -> None:
     print(f"{'asked for':34} {'figure':24} {'w':>4} {'value':>16} {'chance':>7}")
     for row in study.study(samples, steps):
         rows.append(row)
-        chance = "" if math.isnan(row.chance) else f"{row.chance:.3f}"
+        chance = "" if row.chance is None else f"{row.chance:.3f}"
         print(f"{row.asked:34} {row.figure:24} {row.w:4g} {row.value:7.3f} ± {row.error:5.3f} {chance:>8}", flush=True)
     study.write(rows, dict(samples=samples, steps=steps), out)
     print(f"wrote {out}")
@@ -174,10 +173,10 @@ def comparison(samples: int, steps: int, out: Path) -> None:
             f"{row.task} by {row.way}, seed {row.seed}, w = {row.w:g}: {row.adherence:.3f}, {row.quality:.3f}",
             flush=True,
         )
-    write(rows, dict(samples=samples, steps=steps), out)
+    floor = study.floor(samples)
+    write(rows, dict(samples=samples, steps=steps, floor=floor), out)
     print(f"mean ± half-width of the 95 % interval over {len(study.SEEDS)} seeds; {samples:,} samples, {steps} steps")
-    for line in study.table(rows):
-        print(line)
+    print(f"Fréchet distance of as many real training images: {floor:.3f}", *study.table(rows), sep="\n")
     print(f"wrote {out}")
 
 

@@ -27,7 +27,7 @@ FIGURES = {
 
 
 class Compared(NamedTuple):
-    """One model at one weight: how it follows its condition, how good its samples are, how they differ among seeds.
+    """One model at one weight: how it follows its condition, how good its samples are, how much they differ.
 
     adherence, quality: what FIGURES names for the task.  apart: the root mean square of the difference of two samples
     for one condition.  parameters: of encoder and U-Net.  training_ms: of one step on 64 images; sampling_ms: of one
@@ -65,6 +65,12 @@ def judge_blur(x: Tensor, asked: Tensor) -> tuple[float, float]:
     return peak_signal_to_noise(blurred(x), asked), frechet_distance(judge_images(judge, x)[0], real)
 
 
+def floor(num_samples: int) -> float:
+    """The Fréchet distance to the test images of as many real training images: no sample can be expected below it."""
+    judge, real = reference()
+    return frechet_distance(judge_images(judge, fashion_mnist().x[:num_samples])[0], real)
+
+
 @functools.cache
 def reference() -> tuple[ImageClassifier, Tensor]:
     """The judge, and its features (10,000, F) of the test images."""
@@ -83,7 +89,7 @@ def in_turn(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, f
     return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 
-def costs(task: str, repeats: int = 20) -> dict[str, tuple[float, float]]:
+def costs(task: str, num_steps: int, repeats: int = 20) -> dict[str, tuple[float, float]]:
     """For each way the milliseconds of a training step and of a sample, from new models."""
     trainings = {way: SPATIAL_TASKS[task](concatenate, SEEDS[0])(True) for way, concatenate in WAYS.items()}
     asked = conditions(task, 64)
@@ -92,7 +98,10 @@ def costs(task: str, repeats: int = 20) -> dict[str, tuple[float, float]]:
     for fit in fits.values():
         fit.close()
     models = {way: training.average for way, training in trainings.items()}
-    run = in_turn({way: lambda m=m: m.sample(asked, w=0.0) for way, m in models.items()}, max(1, repeats // 5))
+    run = in_turn(
+        {way: lambda m=m: m.sample(asked, w=0.0, num_steps=num_steps) for way, m in models.items()},
+        max(1, repeats // 5),
+    )
     return {way: (step[way], run[way] / len(asked)) for way in WAYS}
 
 
@@ -106,7 +115,7 @@ def compare(
     for key in ((task, way, seed) for task in SPATIAL_TASKS for way in WAYS for seed in SEEDS):
         find(compared(*key), runs)  # all of them, before anything is measured
     for task in SPATIAL_TASKS:
-        asked, cost = conditions(task, num_samples), costs(task)
+        asked, cost = conditions(task, num_samples), costs(task, num_steps)
         judged = judge_maps if task == "shapes-map" else judge_blur
         for seed in SEEDS:
             for way, concatenate in WAYS.items():
@@ -134,16 +143,19 @@ def table(rows: Sequence[Compared]) -> list[str]:
     """
     lines = []
     for task, (adherence, quality) in FIGURES.items():
-        lines += [f"{task}: {adherence}; {quality}; difference between seeds; parameters; ms a training step, a sample"]
+        lines += [f"{task}: {adherence}; {quality}; difference of two samples; parameters; steps; ms a step, a sample"]
         for w in sorted({row.w for row in rows}):
             of = {way: [r for r in rows if (r.task, r.way, r.w) == (task, way, w)] for way in WAYS}
             for way, found in of.items():
                 figures = [estimate([getattr(r, f) for r in found]) for f in ("adherence", "quality", "apart")]
-                cost = f"{found[0].parameters:11,} {found[0].training_ms:5.0f} {found[0].sampling_ms:5.1f}"
+                one = found[0]
+                cost = f"{one.parameters:11,} {one.steps:6,} {one.training_ms:5.0f} {one.sampling_ms:5.1f}"
                 lines.append(
                     f"  w = {w:g} {way:13} " + "  ".join(f"{f.mean:7.3f} ± {f.half_width:5.3f}" for f in figures) + cost
                 )
-            differences = [welch(*([getattr(r, f) for r in of[way]] for way in WAYS)) for f in ("adherence", "quality")]
+            differences = [
+                welch(*([getattr(r, f) for r in of[way]] for way in WAYS)) for f in ("adherence", "quality", "apart")
+            ]
             lines.append(
                 f"  w = {w:g} {'difference':13} "
                 + "  ".join(f"{d.mean:+7.3f} ± {d.half_width:5.3f}" for d in differences)

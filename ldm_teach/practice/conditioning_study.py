@@ -1,7 +1,6 @@
 """How well samples follow a condition that can be read back: captions, semantic maps, blurred images."""
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,26 +15,27 @@ from ldm_teach.practice.scenes import OPPOSITE
 from ldm_teach.practice.shapes import Shapes, shapes
 from ldm_teach.practice.shapes_reader import adherence, chance, mean_iou, read_map, read_scene
 
-# name -> arguments of `shapes`: captions that training says, in new layouts, and captions that it never says
+# name -> arguments of `shapes`: captions that training says too, and captions that it never says
 CAPTIONS = {
     "one item": dict(num_items=1),
     "one item, pair never seen": dict(num_items=1, held_out_for="pair"),
     "two items": dict(num_items=2),
     "two items, combination never seen": dict(held_out_for="combination"),
 }
+PARTS = ("kinds", "colours", "items")
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
 MEASURED = DATA / "measured" / "conditioning.json"
 
 
 class Row(NamedTuple):
-    """What was asked for, and how much of it was found: a mean, its standard error, and the same at chance."""
+    """What was asked for, and how much of it was found: a mean, its standard error, and the same by chance."""
 
     asked: str
     figure: str
     w: float
     value: float
     error: float
-    chance: float
+    chance: float | None = None
 
 
 def sample_all(model: LatentDiffusion, condition: Tensor, w: float, num_steps: int, seed: int) -> Tensor:
@@ -55,8 +55,8 @@ def follow_captions(
 ) -> list[Row]:
     """The share of samples that read back as their captions say: kinds, colours, sizes named and relation.
 
-    Then the same of the items alone and, where there are two, of the relation among samples with the right items.
-    chance: the share for scenes that were drawn for other captions of the same line.
+    Then the same of kinds, of colours and of the items, each colour on its kind, alone and, where there are two, of the
+    relation among samples with the right items. chance: the share for scenes drawn for other captions of the same line.
     """
     asked = asked_scenes(name, num_samples)
     found = adherence(sample_all(model, model.encoder.check(asked.captions), w, num_steps, seed), asked.captions)
@@ -64,19 +64,20 @@ def follow_captions(
     right = round(found.items * num_samples)  # samples whose relation can be read
     rows = [
         Row(name, "as asked", w, found.overall, binomial(found.overall, num_samples), chance(asked.captions, others)),
-        Row(name, "items", w, found.items, binomial(found.items, num_samples), math.nan),
+        *(Row(name, part, w, p, binomial(p, num_samples)) for part in PARTS for p in (getattr(found, part),)),
         Row(name, "relation of right items", w, found.relation, binomial(found.relation, right), 1 / len(OPPOSITE)),
     ]
-    return rows if name.startswith("two") else rows[:2]
+    return rows if name.startswith("two") else rows[:-1]
 
 
 def binomial(p: float, n: int) -> float:
-    """The standard error of a share p of n."""
-    return (p * (1 - p) / n) ** 0.5 if n else math.nan
+    """The standard error of a share p of n, not 0 at p = 0 or 1: two of each kind are added (Agresti & Coull 1998)."""
+    p = (n * p + 2) / (n + 4)
+    return (p * (1 - p) / (n + 4)) ** 0.5
 
 
 def choose_w(model: LatentDiffusion, num_samples: int = 300, num_steps: int = 20) -> float:
-    """The one of WEIGHTS at which most captions of one and two items are met; no Row is measured on these captions."""
+    """The one of WEIGHTS at which most captions of one and two items are met, with noise that no Row is measured on."""
     asked = [asked_scenes(name, num_samples, seed=3).captions for name in ("one item", "two items")]
     captions = asked[0] + asked[1]
 
@@ -97,10 +98,10 @@ def follow_maps(
     maps = shapes(num_samples, 1, train=False).maps
     x = sample_all(model, maps, w, num_steps, seed)
     found, whole = read_map(x), share_whole(x)
-    error = standard_error([mean_iou(a, b) for a, b in zip(found.chunk(10), maps.chunk(10), strict=True)])
+    error = standard_error([mean_iou(a, b) for a, b in zip(found.tensor_split(10), maps.tensor_split(10), strict=True)])
     return [
         Row("maps", "mean IoU", w, mean_iou(found, maps), error, mean_iou(maps.roll(1, 0), maps)),
-        Row("maps", "all items whole", w, whole, binomial(whole, num_samples), math.nan),
+        Row("maps", "all items whole", w, whole, binomial(whole, num_samples)),
     ]
 
 
@@ -120,8 +121,8 @@ def follow_blur(
     asked = blurred(fashion_mnist(train=False).x[:num_samples], sigma)
     one, two = (sample_all(model, asked, w, num_steps, seed + k) for k in range(2))
     again = blurred(one, sigma)
-    psnr = [peak_signal_to_noise(*parts) for parts in zip(again.chunk(10), asked.chunk(10), strict=True)]
-    apart = [rms(part) for part in (one - two).chunk(10)]
+    psnr = [peak_signal_to_noise(*parts) for parts in zip(again.tensor_split(10), asked.tensor_split(10), strict=True)]
+    apart = [rms(part) for part in (one - two).tensor_split(10)]
     unrelated = peak_signal_to_noise(asked.roll(1, 0), asked)
     return [
         Row(
@@ -132,7 +133,7 @@ def follow_blur(
             standard_error(psnr),
             unrelated,
         ),
-        Row("blurred images", "difference between seeds", w, rms(one - two), standard_error(apart), math.nan),
+        Row("blurred images", "difference between seeds", w, rms(one - two), standard_error(apart)),
     ]
 
 
@@ -142,17 +143,17 @@ def rms(x: Tensor) -> float:
 
 
 def standard_error(parts: list[float]) -> float:
-    """The standard error of the mean of equal parts."""
+    """The standard error of the mean of parts of one size."""
     return float(torch.tensor(parts).std()) / len(parts) ** 0.5
 
 
 def study(num_samples: int = 1_000, num_steps: int = 20) -> Iterator[Row]:
-    """The three shipped models at w = 0 and, the text model, at its best w; yields each Row as soon as it is known."""
+    """The three shipped models at w = 0 and at another weight, the text model at its best; yields each Row at once."""
     settings = dict(num_samples=num_samples, num_steps=num_steps)
     text = LatentDiffusion.load("shapes-text")
     best = choose_w(text, num_steps=num_steps)
     for name in CAPTIONS:
-        for w in (0.0, best):
+        for w in sorted({0.0, best}):
             yield from follow_captions(text, name, w, **settings)
     for name, follow in (("shapes-map", follow_maps), ("fashion-blur", follow_blur)):
         model = LatentDiffusion.load(name)
@@ -167,8 +168,12 @@ def write(rows: list[NamedTuple], settings: dict, path: Path = MEASURED) -> None
     path.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
 
 
-def read(kind: type[NamedTuple] = Row, path: Path = MEASURED) -> list[NamedTuple]:
-    """The rows that `write` kept, as the tuples they were. Raises FileNotFoundError that names the command."""
+def read(kind: type[NamedTuple] = Row, path: Path = MEASURED) -> tuple[list[NamedTuple], dict]:
+    """The rows that `write` kept, as the tuples they were, and the settings.
+
+    Raises FileNotFoundError that names the command.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: measure it with `python -m ldm_teach {path.stem}`")
-    return [kind(**row) for row in json.loads(path.read_text())["rows"]]
+    found = json.loads(path.read_text())
+    return [kind(**row) for row in found["rows"]], found["settings"]

@@ -44,7 +44,7 @@ def test_a_missing_model_is_named_before_anything_is_measured(tmp_path):
 
 
 def test_every_model_is_measured_at_every_weight(tmp_path, monkeypatch):
-    monkeypatch.setattr(conditioning_comparison, "costs", lambda task: {way: (2.0, 1.0) for way in WAYS})
+    monkeypatch.setattr(conditioning_comparison, "costs", lambda task, num_steps: {way: (2.0, 1.0) for way in WAYS})
     for task, recipe in SPATIAL_TASKS.items():
         for way, concatenate in WAYS.items():
             model = recipe(concatenate, 1)(True).average
@@ -67,7 +67,7 @@ def test_the_difference_of_two_ways_has_the_interval_of_welch():
 
 def test_the_table_has_a_line_for_each_way_and_their_difference():
     rows = [
-        Compared(task, way, seed, 0.0, 0.9 + 0.01 * seed, 0.5, 0.1, 1000, 2000, 2.0, 1.0)
+        Compared(task, way, seed, 0.0, 0.9 + 0.01 * seed, 0.5 + 0.1 * seed, 0.1 * seed, 1000, 2000, 2.0, 1.0)
         for task in SPATIAL_TASKS
         for way in WAYS
         for seed in SEEDS
@@ -77,8 +77,8 @@ def test_the_table_has_a_line_for_each_way_and_their_difference():
 
 
 def test_what_was_measured_is_complete_and_fair():
-    rows = read(Compared, COMPARED)
-    assert len(rows) == 24
+    rows, settings = read(Compared, COMPARED)
+    assert len(rows) == 24 and settings["floor"] > 0
     for task in SPATIAL_TASKS:
         sizes = {row.way: row.parameters for row in rows if row.task == task}
         hours = {row.way: row.steps * row.training_ms for row in rows if row.task == task}

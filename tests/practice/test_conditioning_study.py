@@ -9,6 +9,7 @@ from ldm_teach.practice.conditioning_study import (
     CAPTIONS,
     Row,
     asked_scenes,
+    binomial,
     choose_w,
     follow_blur,
     follow_captions,
@@ -39,13 +40,16 @@ class Oracle:
 @pytest.mark.parametrize("name", CAPTIONS)
 def test_real_pictures_follow_their_captions_and_shuffled_ones_do_not(name):
     asked = asked_scenes(name, 300)
-    row, items, *relation = follow_captions(Oracle(asked.x), name, 0.0, num_samples=300)
-    assert (row.asked, row.value, row.error) == (name, 1.0, 0.0) and 0 <= row.chance < 0.25
-    assert items.value == 1 and [r.value for r in relation] == [1.0] * name.startswith("two")
+    row, *parts = follow_captions(Oracle(asked.x), name, 0.0, num_samples=300)
+    assert (row.asked, row.value) == (name, 1.0) and 0 <= row.chance < 0.25
+    assert [part.value for part in parts] == [1.0] * (3 + name.startswith("two"))
     shuffled = follow_captions(Oracle(asked.x.roll(1, 0)), name, 0.0, num_samples=300)[0]
-    assert shuffled.value < 0.3 and shuffled.error == pytest.approx(
-        (shuffled.value * (1 - shuffled.value) / 300) ** 0.5
-    )
+    assert shuffled.value < 0.3
+
+
+def test_the_error_of_a_share_is_about_the_binomial_and_never_zero():
+    assert binomial(0.3, 10_000) == pytest.approx((0.3 * 0.7 / 10_000) ** 0.5, rel=1e-3)
+    assert 0 < binomial(1.0, 300) < 0.01 and binomial(1.0, 300) == pytest.approx(binomial(0.0, 300))
 
 
 class Guided(Oracle):
@@ -85,6 +89,6 @@ def test_blur_of_the_image_itself_and_of_a_shifted_contrast():
 def test_rows_are_kept_and_a_missing_file_names_its_command(tmp_path):
     rows = [Row("maps", "mean IoU", 1.0, 0.9, 0.01, 0.2)]
     write(rows, dict(samples=1), tmp_path / "conditioning.json")
-    assert read(path=tmp_path / "conditioning.json") == rows
+    assert read(path=tmp_path / "conditioning.json") == (rows, dict(samples=1))
     with pytest.raises(FileNotFoundError, match="python -m ldm_teach conditioning"):
         read(path=tmp_path / "none" / "conditioning.json")
