@@ -146,7 +146,7 @@ BUGS = [
      "pairs.sum(0) + pairs.sum(1) - pairs.diagonal()", "pairs.sum(0)",
      "practice/test_shapes_reader.py::test_mean_iou_equals_counting_by_sets"),
     ("the null of two conditions counted twice", "theory/guidance.py", "conditional(x_t, t), eps, w) - eps for",
-     "conditional(x_t, t), eps, w) for", "theory/test_guidance.py::test_compos"),
+     "conditional(x_t, t), eps, w) for", "theory/test_guidance.py::test_two_independent_conditions_compose"),
 ]  # fmt: skip
 
 

@@ -53,9 +53,19 @@ def test_words_are_split_at_spaces_and_marks():
 
 
 def test_the_order_of_words_matters_and_padding_does_not_hide_it():
+    """To cross-attention tokens are a bag: the bags must differ, and without positions they must not."""
     encoder = make_encoders()["text"]
-    one, two = encoder(encoder.check(["a red circle above a square", "a square above a red circle"]))
-    assert not torch.allclose(one, two, atol=1e-3)
+    same_words = ["red circle above blue square", "blue square above red circle"]
+
+    def bag(captions):  # what no order of the tokens changes
+        return encoder(encoder.check(captions)).square().sum(1)
+
+    first, second = bag(same_words)
+    assert not torch.allclose(first, second, rtol=1e-3)
+    with torch.no_grad():
+        encoder.positions.zero_()
+    torch.testing.assert_close(*bag(same_words))
+    assert not torch.allclose(*bag(["red", "red red"]))
     numbers = encoder.check(["a red circle"])
     assert numbers.tolist() == [[1, 2, 4, 0, 0, 0]] and torch.equal(encoder.check(numbers), numbers)
 
