@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.practice.conditioning_study import (
     CAPTIONS,
     Row,
@@ -92,3 +93,15 @@ def test_rows_are_kept_and_a_missing_file_names_its_command(tmp_path):
     assert read(path=tmp_path / "conditioning.json") == (rows, dict(samples=1))
     with pytest.raises(FileNotFoundError, match="python -m ldm_teach conditioning"):
         read(path=tmp_path / "none" / "conditioning.json")
+
+
+def test_the_shipped_models_follow_their_conditions():
+    """With room for the noise of a few samples; `python -m ldm_teach conditioning` counts a thousand."""
+    text, maps, blur = map(LatentDiffusion.load, ("shapes-text", "shapes-map", "fashion-blur"))
+    few = dict(num_samples=60, num_steps=12)
+    shares = {name: follow_captions(text, name, 3.0, **few)[0].value for name in CAPTIONS}
+    assert min(shares["one item"], shares["one item, pair never seen"]) > 0.8
+    assert min(shares["two items"], shares["two items, combination never seen"]) > 0.7
+    assert follow_maps(maps, 1.0, **few)[0].value > 0.9
+    psnr, apart = follow_blur(blur, 0.0, **few)
+    assert psnr.value > 30 and apart.value > 0.1
