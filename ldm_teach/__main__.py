@@ -252,10 +252,10 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--out", type=Path, default=DATA / "measured" / "guidance.json", help="where the table is kept")
     c.add_argument("--picture", type=Path, default=Path("docs/guidance_curves.png"), help="the curves")
 
-    for study in (conditioning, comparison):
+    for study, samples, steps in ((conditioning, 1_000, 20), (comparison, 500, 12)):
         c = command(study)
-        c.add_argument("--samples", type=int, default=1_000, help="number of samples for each figure")
-        c.add_argument("--steps", type=int, default=20, help="steps of DPM-Solver++(2M)")
+        c.add_argument("--samples", type=int, default=samples, help="number of samples for each figure")
+        c.add_argument("--steps", type=int, default=steps, help="steps of DPM-Solver++(2M)")
         measured = DATA / "measured" / f"{study.__name__}.json"
         c.add_argument("--out", type=Path, default=measured, help="where the table is kept")
 
