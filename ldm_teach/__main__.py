@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.practice import recipes
+from ldm_teach.practice import measured, recipes
 from ldm_teach.practice.conditioning_recipes import CONDITIONING
 from ldm_teach.practice.data import DATA, FASHION_CLASSES
 from ldm_teach.practice.requests import requested
@@ -141,7 +141,7 @@ def guidance(samples: int, steps: int, seeds: int, out: Path, picture: Path) -> 
     settings = dict(
         samples=samples, steps=steps, seeds=seeds, chance=1 / len(FASHION_CLASSES), minutes=round(minutes, 1)
     )
-    guidance_study.write(rows, settings, out)
+    measured.write(rows, settings, out)
     guidance_curves(guidance_study.summarize(rows)).savefig(picture)
     print(f"wrote {out} and {picture} after {minutes:.1f} minutes")
 
@@ -157,14 +157,13 @@ def conditioning(samples: int, steps: int, out: Path) -> None:
         rows.append(row)
         chance = "" if row.chance is None else f"{row.chance:.3f}"
         print(f"{row.asked:34} {row.figure:24} {row.w:4g} {row.value:7.3f} ± {row.error:5.3f} {chance:>8}", flush=True)
-    study.write(rows, dict(samples=samples, steps=steps), out)
+    measured.write(rows, dict(samples=samples, steps=steps), out)
     print(f"wrote {out}")
 
 
 def comparison(samples: int, steps: int, out: Path) -> None:
     """Measure cross-attention against concatenation on maps and blurred images, twelve trainings; keep the table."""
     from ldm_teach.practice import conditioning_comparison as study
-    from ldm_teach.practice.conditioning_study import write
 
     rows = []
     for row in study.compare(samples, steps):
@@ -174,7 +173,7 @@ def comparison(samples: int, steps: int, out: Path) -> None:
             flush=True,
         )
     floor = study.floor(samples)
-    write(rows, dict(samples=samples, steps=steps, floor=floor), out)
+    measured.write(rows, dict(samples=samples, steps=steps, floor=floor), out)
     print(f"mean ± half-width of the 95 % interval over {len(study.SEEDS)} seeds; {samples:,} samples, {steps} steps")
     print(f"Fréchet distance of as many real training images: {floor:.3f}", *study.table(rows), sep="\n")
     print(f"wrote {out}")
@@ -256,8 +255,8 @@ def parser() -> argparse.ArgumentParser:
         c = command(study)
         c.add_argument("--samples", type=int, default=samples, help="number of samples for each figure")
         c.add_argument("--steps", type=int, default=steps, help="steps of DPM-Solver++(2M)")
-        measured = DATA / "measured" / f"{study.__name__}.json"
-        c.add_argument("--out", type=Path, default=measured, help="where the table is kept")
+        table = DATA / "measured" / f"{study.__name__}.json"
+        c.add_argument("--out", type=Path, default=table, help="where the table is kept")
 
     c = command(bench)
     c.add_argument("--no-notebooks", dest="notebooks", action="store_false", help="leave out what takes minutes")

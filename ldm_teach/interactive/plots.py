@@ -78,10 +78,12 @@ def labelled_grid(
     """Images (B, C, H, W), row by row, with a name for each row and column and a title that says the finding.
 
     asked: one picture (C, H, W) a row of what its images were asked to show, for a first column of its own.
-    Raises ValueError where the names do not fit the number of images.
+    Raises ValueError where the names do not fit the number of images, or the rows that of pictures asked for.
     """
     if len(x) % (len(rows) * len(columns)):
         raise ValueError(f"x holds {len(x)} images; want a multiple of {len(rows)} rows x {len(columns)} columns")
+    if asked is not None and len(asked) != len(rows):
+        raise ValueError(f"asked holds {len(asked)} pictures; want one for each of {len(rows)} rows")
     each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
     canvas, first = tile(x, columns=each * len(columns)), 0
     height, width = canvas.shape[0] / len(rows), canvas.shape[1] / len(columns)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice import measured
 from ldm_teach.practice.conditioning_recipes import SEEDS, SPATIAL_TASKS, WAYS, compared, num_steps_for
 from ldm_teach.practice.conditioning_study import MEASURED, rms, sample_all, share_whole
 from ldm_teach.practice.data import blurred, fashion_mnist
@@ -106,7 +107,7 @@ def costs(task: str, num_steps: int, repeats: int = 20) -> dict[str, tuple[float
 
 
 def compare(
-    num_samples: int = 1_000, num_steps: int = 20, weights: tuple[float, ...] = (0.0, 1.0), runs: Path = Path("runs")
+    num_samples: int = 500, num_steps: int = 12, weights: tuple[float, ...] = (0.0, 1.0), runs: Path = Path("runs")
 ) -> Iterator[Compared]:
     """Measure every model of the comparison, under `runs` or shipped; yields each row as soon as it is known.
 
@@ -169,3 +170,8 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Estimate:
 
     low, high = ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
     return Estimate(float(low + high) / 2, float(high - low) / 2)
+
+
+def read(path: Path = COMPARED) -> tuple[list[Compared], dict]:
+    """The rows and the settings that `python -m ldm_teach comparison` kept; raises what `measured.read` does."""
+    return measured.read(Compared, path)

@@ -1,6 +1,5 @@
 """How well samples follow a condition that can be read back: captions, semantic maps, blurred images."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice import measured
 from ldm_teach.practice.data import DATA, blurred, fashion_mnist
 from ldm_teach.practice.metrics import peak_signal_to_noise
 from ldm_teach.practice.scenes import OPPOSITE
@@ -161,19 +161,6 @@ def study(num_samples: int = 1_000, num_steps: int = 20) -> Iterator[Row]:
             yield from follow(model, w, **settings)
 
 
-def write(rows: list[NamedTuple], settings: dict, path: Path = MEASURED) -> None:
-    """Keep what was measured, and with which settings, as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n  ".join(json.dumps(row._asdict()) for row in rows)
-    path.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
-
-
-def read(kind: type[NamedTuple] = Row, path: Path = MEASURED) -> tuple[list[NamedTuple], dict]:
-    """The rows that `write` kept, as the tuples they were, and the settings.
-
-    Raises FileNotFoundError that names the command.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: measure it with `python -m ldm_teach {path.stem}`")
-    found = json.loads(path.read_text())
-    return [kind(**row) for row in found["rows"]], found["settings"]
+def read(path: Path = MEASURED) -> tuple[list[Row], dict]:
+    """The rows and the settings that `python -m ldm_teach conditioning` kept; raises what `measured.read` does."""
+    return measured.read(Row, path)

@@ -1,6 +1,5 @@
 """Both kinds of guidance on the shipped model, over grids of scales and seeds: the curves of notebooks 06 and 07."""
 
-import json
 import math
 import statistics
 import time
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice import measured
 from ldm_teach.practice.data import DATA, FASHION_CLASSES, fashion_mnist
 from ldm_teach.practice.metrics import (
     accuracy,
@@ -172,17 +172,6 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(statistics.fmean(values), float(student.ppf(0.975, n - 1)) * deviation / n**0.5)
 
 
-def write(measurements: Sequence[Measurement], settings: dict, path: Path = MEASURED) -> None:
-    """Keep what was measured, and with which settings, as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [row._asdict() for row in measurements]
-    lines = ",\n  ".join(json.dumps(row) for row in rows)
-    path.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
-
-
 def read(path: Path = MEASURED) -> tuple[list[Measurement], dict]:
-    """The measurements and the settings that `write` kept. Raises FileNotFoundError that names the command."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: measure it with `python -m ldm_teach guidance`")
-    found = json.loads(path.read_text())
-    return [Measurement(**row) for row in found["rows"]], found["settings"]
+    """The measurements and the settings that `python -m ldm_teach guidance` kept; raises what `measured.read` does."""
+    return measured.read(Measurement, path)

@@ -61,6 +61,10 @@ def test_figures_have_titles_labels_and_alternative_text():
             lambda: plots.labelled_grid(torch.zeros(5, 1, 4, 4), ["a", "b"], ["c"], ""),
             "want a multiple of 2 rows x 1 columns",
         ),
+        (
+            lambda: plots.labelled_grid(torch.zeros(4, 1, 4, 4), ["a", "b"], ["c"], "", torch.zeros(3, 1, 4, 4)),
+            "asked holds 3 pictures; want one for each of 2 rows",
+        ),
         (lambda: plots.map_picture(torch.zeros(4, 4, dtype=torch.int64)), r"\(4, 4\); want int64 of shape \(B, H, W\)"),
         (lambda: plots.map_picture(torch.zeros(1, 4, 4)), "maps is a float32 tensor"),
         (lambda: plots.map_picture(torch.tensor([[[0, 5]]])), "maps hold classes from 0 to 5; want 0 to 4"),

@@ -9,17 +9,16 @@ import torch
 
 from ldm_teach.practice import conditioning_comparison
 from ldm_teach.practice.conditioning_comparison import (
-    COMPARED,
     Compared,
     compare,
     in_turn,
     judge_blur,
     judge_maps,
+    read,
     table,
     welch,
 )
 from ldm_teach.practice.conditioning_recipes import SEEDS, SPATIAL_TASKS, WAYS, compared
-from ldm_teach.practice.conditioning_study import read
 from ldm_teach.practice.data import blurred, fashion_mnist
 from ldm_teach.practice.shapes import shapes
 
@@ -77,7 +76,7 @@ def test_the_table_has_a_line_for_each_way_and_their_difference():
 
 
 def test_what_was_measured_is_complete_and_fair():
-    rows, settings = read(Compared, COMPARED)
+    rows, settings = read()
     assert len(rows) == 24 and settings["floor"] > 0
     for task in SPATIAL_TASKS:
         sizes = {row.way: row.parameters for row in rows if row.task == task}

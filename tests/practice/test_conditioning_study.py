@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.practice import measured
 from ldm_teach.practice.conditioning_study import (
     CAPTIONS,
     Row,
@@ -17,7 +18,6 @@ from ldm_teach.practice.conditioning_study import (
     follow_maps,
     read,
     share_whole,
-    write,
 )
 from ldm_teach.practice.data import blurred, fashion_mnist
 from ldm_teach.practice.scenes import held_out, parse
@@ -89,7 +89,7 @@ def test_blur_of_the_image_itself_and_of_a_shifted_contrast():
 
 def test_rows_are_kept_and_a_missing_file_names_its_command(tmp_path):
     rows = [Row("maps", "mean IoU", 1.0, 0.9, 0.01, 0.2)]
-    write(rows, dict(samples=1), tmp_path / "conditioning.json")
+    measured.write(rows, dict(samples=1), tmp_path / "conditioning.json")
     assert read(path=tmp_path / "conditioning.json") == (rows, dict(samples=1))
     with pytest.raises(FileNotFoundError, match="python -m ldm_teach conditioning"):
         read(path=tmp_path / "none" / "conditioning.json")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ldm_teach.models.classifier import NoisyClassifier
-from ldm_teach.practice import guidance_study
+from ldm_teach.practice import guidance_study, measured
 from ldm_teach.practice.guidance_study import (
     Measurement,
     classifier_free,
@@ -16,7 +16,6 @@ from ldm_teach.practice.guidance_study import (
     study,
     summarize,
     with_classifier,
-    write,
 )
 from ldm_teach.theory.guidance import guide
 from ldm_teach.theory.schedule import NoiseSchedule
@@ -78,10 +77,10 @@ def test_the_interval_is_students():
 
 def test_what_is_written_is_read(tmp_path):
     rows = [measurement(seed=i, frechet=0.1 * i) for i in range(3)]
-    write(rows, dict(samples=5, chance=0.1), tmp_path / "folder" / "guidance.json")
+    measured.write(rows, dict(samples=5, chance=0.1), tmp_path / "folder" / "guidance.json")
     assert read(tmp_path / "folder" / "guidance.json") == (rows, dict(samples=5, chance=0.1))
     with pytest.raises(FileNotFoundError, match="measure it with `python -m ldm_teach guidance`"):
-        read(tmp_path / "nowhere.json")
+        read(tmp_path / "nowhere" / "guidance.json")
 
 
 def test_the_study_measures_real_images_and_every_method_from_the_same_noise(monkeypatch):
