@@ -1,4 +1,4 @@
-"""ldm_teach: latent diffusion, to be understood. The names a learner types; the rest is in the four floors below."""
+"""ldm_teach: latent diffusion, to be understood. The names a learner types; the rest is on the floors below."""
 
 import importlib
 
@@ -20,11 +20,11 @@ _HOMES = {
     "s_from_w": "theory.guidance",
     "classifier_free_guidance": "theory.guidance",
     "KLAutoencoder": "models.autoencoder",
-    "VQAutoencoder": "models.autoencoder",
+    "VQAutoencoder": "models.vector_quantization",
     "UNet": "models.unet",
     "LatentDiffusion": "models.latent_diffusion",
-    "fashion_mnist": "practice.data",
-    "fit": "practice.training",
+    "fashion_mnist": "data.fashion",
+    "fit": "training.loop",
 }
 
 __all__ = sorted(_HOMES)

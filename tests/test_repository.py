@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ldm_teach
+from ldm_teach.models import checkpoint
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,8 +45,6 @@ def test_import_brings_in_nothing_slow():
 
 
 def test_the_shipped_models_are_small():
-    shipped = ROOT / "data" / "checkpoints"
-    size = sum(
-        f.stat().st_size for name in ("fashion-autoencoder", "fashion-class") for f in (shipped / name).iterdir()
-    )
+    shipped = checkpoint.shipped()
+    size = sum(f.stat().st_size for name in ("fashion-autoencoder", "fashion-class") for f in shipped[name].iterdir())
     assert size <= 12e6

@@ -1,4 +1,4 @@
-"""Pictures: grids of images, film strips over the guidance weight, loss curves; one look for the whole course."""
+"""Figures: densities and arrows in the plane, curves over steps and scales; one look for the whole course."""
 
 import io
 import math
@@ -8,101 +8,19 @@ import numpy as np
 import torch
 from IPython.display import Image as DisplayImage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter
-from PIL import Image
 from torch import Tensor
-
-from ldm_teach.practice.scenes import KINDS
-from ldm_teach.theory import checks
 
 # Okabe & Ito 2008: eight colours that colour-blind readers can tell apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-# Of a semantic map, on grey: beside grey, the palette's green and pink are the ones that colour-blind readers lose.
-MAP_COLOURS = dict(zip(KINDS, (PALETTE[5], PALETTE[1], PALETTE[7], PALETTE[6]), strict=True))
-
-
-def to_pixels(x: Tensor) -> np.ndarray:
-    """Images (B, C, H, W) in [-1, 1] as uint8 (B, H, W, C). Raises ValueError unless C is 1 or 3."""
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise ValueError(f"x has shape {tuple(x.shape)}; want (B, C, H, W) with C = 1 or 3")
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def tile(x: Tensor, columns: int, gap: int = 2) -> np.ndarray:
-    """Images (B, C, H, W) in [-1, 1] side by side, row by row, on white: uint8 (rows*(H+gap)-gap, ..., C)."""
-    pixels = to_pixels(x)
-    count, height, width, channels = pixels.shape
-    rows = -(-count // columns)
-    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
-    for i, image in enumerate(pixels):
-        top, left = i // columns * (height + gap), i % columns * (width + gap)
-        canvas[top : top + height, left : left + width] = image
-    return canvas
-
-
-def png(x: Tensor, columns: int, zoom: int = 3) -> bytes:
-    """The tiled images as an encoded PNG, each pixel `zoom` pixels wide: what an `ipywidgets.Image` shows."""
-    canvas = tile(x, columns)
-    canvas = canvas.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    buffer = io.BytesIO()
-    Image.fromarray(canvas.squeeze(-1) if canvas.shape[-1] == 1 else canvas).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def map_picture(maps: Tensor) -> Tensor:
-    """Semantic maps in colours: (B, H, W) int64 -> (B, 3, H, W) in [-1, 1], grey where 0, else MAP_COLOURS of a kind.
-
-    Raises ValueError for another shape or dtype, and for classes other than 0 to len(KINDS), 1 + i that of KINDS[i].
-    """
-    if not isinstance(maps, Tensor) or maps.ndim != 3 or maps.dtype != torch.int64:
-        raise ValueError(f"maps is {checks.describe(maps)}; want int64 of shape (B, H, W)")
-    if maps.numel() and not 0 <= int(maps.min()) <= int(maps.max()) <= len(KINDS):
-        raise ValueError(f"maps hold classes from {maps.min()} to {maps.max()}; want 0 to {len(KINDS)}")
-    colours = torch.tensor([(0.5, 0.5, 0.5), *map(to_rgb, MAP_COLOURS.values())], device=maps.device) * 2 - 1
-    return colours[maps].movedim(-1, 1)  # (B, H, W, 3) -> (B, 3, H, W)
 
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches that needs no pyplot, and so may be drawn in any thread."""
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure
-
-
-def labelled_grid(
-    x: Tensor, rows: Sequence[str], columns: Sequence[str], title: str, asked: Tensor | None = None
-) -> Figure:
-    """Images (B, C, H, W), row by row, with a name for each row and column and a title that says the finding.
-
-    asked: one picture (C, H, W) a row of what its images were asked to show, for a first column of its own.
-    Raises ValueError where the names do not fit the number of images, or the rows that of pictures asked for.
-    """
-    if len(x) % (len(rows) * len(columns)):
-        raise ValueError(f"x holds {len(x)} images; want a multiple of {len(rows)} rows x {len(columns)} columns")
-    if asked is not None and len(asked) != len(rows):
-        raise ValueError(f"asked holds {len(asked)} pictures; want one for each of {len(rows)} rows")
-    each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
-    canvas, first = tile(x, columns=each * len(columns)), 0
-    height, width = canvas.shape[0] / len(rows), canvas.shape[1] / len(columns)
-    ticks = {(i + 0.5) * width: name for i, name in enumerate(columns)}
-    if asked is not None:
-        beside = np.pad(tile(asked, columns=1), ((0, 0), (0, 8), (0, 0)), constant_values=255)
-        canvas, first = np.concatenate([beside, canvas], axis=1), beside.shape[1]
-        ticks = {asked.shape[-1] / 2: "asked"} | {first + place: name for place, name in ticks.items()}
-    longest = max(len(line) for name in rows for line in name.split("\n"))
-    margin = max(1.4, 0.5 + 0.09 * longest)  # inches for the names of the rows
-    figure = new_figure(margin + canvas.shape[1] / 62, 0.55 + canvas.shape[0] / 62)
-    axes = figure.subplots()
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], rows)
-    axes.set_xticks(list(ticks), list(ticks.values()))
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_anchor("E")  # what is to spare goes to the names of the rows
-    axes.set_title(title, fontsize=10)
     return figure
 
 

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-SHIPPED = Path(__file__).resolve().parents[2] / "data" / "checkpoints"
+from ldm_teach import paths
+
 VERSION = 1
 
 
@@ -71,15 +72,21 @@ def read(directory: Path | str, kind: str) -> tuple[dict, dict[str, Tensor]]:
     return found["config"], load_file(weights)
 
 
+def shipped() -> dict[str, Path]:
+    """The checkpoints of the course: name -> directory, data/checkpoints/FAMILY/NAME."""
+    return {path.parent.name: path.parent for path in sorted(paths.CHECKPOINTS.glob("*/*/model.json"))}
+
+
 def locate(name_or_dir: Path | str) -> Path:
     """The directory of a checkpoint: a path that exists, or the name of one shipped in data/checkpoints."""
-    for candidate in (Path(name_or_dir), SHIPPED / name_or_dir):
-        if (candidate / "model.json").is_file():
-            return candidate
-    shipped = sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+    if (Path(name_or_dir) / "model.json").is_file():
+        return Path(name_or_dir)
+    known = shipped()
+    if str(name_or_dir) in known:
+        return known[str(name_or_dir)]
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_dir)!r}: it is neither a directory with a model.json nor one of those shipped "
-        f"({', '.join(shipped) or 'none'}); train it with `python -m ldm_teach train NAME`"
+        f"({', '.join(known) or 'none'}); train it with `python -m ldm_teach train NAME`"
     )
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.conditioning import check_labels
-from ldm_teach.models.layers import ResidualBlock, normalize
-from ldm_teach.models.unet import TimeEmbedding
-from ldm_teach.theory import checks
+from ldm_teach.models.layers import ResidualBlock, TimeEmbedding, normalize
 from ldm_teach.theory.guidance import LogProb
 from ldm_teach.theory.schedule import NoiseSchedule
 

@@ -5,15 +5,15 @@ An encoder is a module with `check(condition)`, which validates what a user hand
 Source: Rombach et al. 2022, sec. 3.3; the null condition, Ho & Salimans 2022, sec. 3.2.
 """
 
-import re
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldm_teach import checks
 from ldm_teach.models.layers import ResidualBlock, grid_positions
-from ldm_teach.theory import checks
+from ldm_teach.words import split_words
 
 
 def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
@@ -46,11 +46,6 @@ class ClassEncoder(nn.Module):
 
     def forward(self, labels: Tensor) -> Tensor:
         return self.table(labels).unflatten(1, self.null.shape)  # (B, L*C) -> (B, L, C)
-
-
-def split_words(caption: str) -> list[str]:
-    """The words of a caption in lower case; a punctuation mark is a word of its own."""
-    return re.findall(r"[\w'-]+|[^\w\s]", caption.lower())
 
 
 class TextEncoder(nn.Module):

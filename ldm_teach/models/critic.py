@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ldm_teach.models.autoencoder import Codes, DiagonalGaussian, KLAutoencoder, VQAutoencoder
+from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder
 from ldm_teach.models.layers import normalize
+from ldm_teach.models.vector_quantization import Codes, VQAutoencoder
 
 
 class PatchCritic(nn.Module):

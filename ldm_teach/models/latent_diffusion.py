@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ldm_teach import checks
 from ldm_teach.models import checkpoint
-from ldm_teach.models.autoencoder import AUTOENCODERS, KLAutoencoder, VQAutoencoder
+from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ENCODERS
 from ldm_teach.models.unet import UNet
-from ldm_teach.theory import checks
+from ldm_teach.models.vector_quantization import AUTOENCODERS, VQAutoencoder
 from ldm_teach.theory.guidance import guide
 from ldm_teach.theory.parameterization import eps_from_v
 from ldm_teach.theory.samplers import dpm_solver, final

@@ -1,5 +1,7 @@
 """The blocks that the autoencoder, the U-Net, the classifiers and the condition encoders are built from."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -53,3 +55,20 @@ class ResidualBlock(nn.Module):
             scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
             h = h * (1 + scale) + shift
         return self.skip(x) + self.conv_out(F.silu(h))
+
+
+def sinusoidal_embedding(t: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
+    """cos and sin of t at width/2 frequencies, 1 to 1/longest: (B,) -> (B, width). Source: Vaswani et al. 2017, 3.5."""
+    exponents = torch.arange(width // 2, device=t.device) / (width // 2)
+    angles = t[:, None] * torch.exp(-math.log(longest) * exponents)  # (B, width/2)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class TimeEmbedding(nn.Sequential):
+    """The timestep as a vector that residual blocks read: t (B,) -> (B, embedding). Source: Ho et al. 2020, app. B."""
+
+    def __init__(self, width: int, embedding: int):
+        super().__init__(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
+
+    def forward(self, t: Tensor) -> Tensor:
+        return super().forward(sinusoidal_embedding(t, self[0].in_features).to(self[0].weight.dtype))

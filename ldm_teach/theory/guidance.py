@@ -10,7 +10,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from ldm_teach.theory import checks
+from ldm_teach import checks
 from ldm_teach.theory.parameterization import eps_from_score, eps_from_v, v_from_eps
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
 

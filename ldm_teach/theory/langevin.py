@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ldm_teach.theory import checks
+from ldm_teach import checks
 
 
 def draw_like(x: Tensor, generator: torch.Generator | None) -> Tensor:

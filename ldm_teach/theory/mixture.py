@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ldm_teach.theory import checks
+from ldm_teach import checks
 from ldm_teach.theory.parameterization import eps_from_score
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
 

@@ -13,7 +13,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from ldm_teach.theory import checks
+from ldm_teach import checks
 
 
 def amplitudes(alpha_bar: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:

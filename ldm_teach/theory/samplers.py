@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ldm_teach.theory import checks
+from ldm_teach import checks
 from ldm_teach.theory.langevin import draw_like, langevin
 from ldm_teach.theory.parameterization import score_from_eps, sigma_from_alpha_bar, ve_from_vp, vp_from_ve, x0_from_eps
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule

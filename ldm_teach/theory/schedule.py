@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ldm_teach.theory import checks
+from ldm_teach import checks
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, *D), t (B,)) -> eps_hat (B, *D)
 

@@ -15,9 +15,9 @@ from playwright.sync_api import expect, sync_playwright
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 CELL = """
-from ldm_teach.interactive.widgets import guidance_panel
+from ldm_teach.interactive.panel import guidance_panel
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.practice.data import FASHION_CLASSES
+from ldm_teach.data.fashion import FASHION_CLASSES
 panel = guidance_panel(LatentDiffusion.load("fashion-class"), FASHION_CLASSES)
 panel
 """

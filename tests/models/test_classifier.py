@@ -5,9 +5,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
-from ldm_teach.practice.losses import noisy_classification_loss
 from ldm_teach.theory.guidance import classifier_guidance, gradient
 from ldm_teach.theory.schedule import NoiseSchedule
+from ldm_teach.training.losses import noisy_classification_loss
 from tests.models.test_latent_diffusion import to_fake_gpu
 
 

@@ -3,8 +3,30 @@
 import pytest
 import torch
 
-from ldm_teach.models.conditioning import ENCODERS, ClassEncoder, ImageEncoder, MapEncoder, TextEncoder, split_words
-from ldm_teach.models.layers import grid_positions
+from ldm_teach.models.conditioning import ENCODERS, ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
+
+
+def test_class_encoder():
+    encoder = ClassEncoder(num_classes=3, token_width=8, num_tokens=2)
+    tokens = encoder(torch.tensor([0, 2, 0]))
+    assert tokens.shape == (3, 2, 8) and torch.equal(tokens[0], tokens[2]) and not torch.equal(tokens[0], tokens[1])
+    assert encoder.check([0, 1, 2]).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "labels, words",
+    [
+        ([0, 3], r"condition holds labels \[0, 3\]; want classes from 0 to 2"),
+        ([-1], r"condition holds labels \[-1\]; want classes from 0 to 2"),
+        (torch.zeros(2), r"condition is a float32 tensor of shape \(2,\); want class labels"),
+        (1, "want class labels, int64 of shape"),
+        (["a red circle"], r"condition is \['a red circle'\]; want class labels"),
+    ],
+)
+def test_bad_labels(labels, words):
+    with pytest.raises(ValueError, match=words):
+        ClassEncoder(num_classes=3).check(labels)
+
 
 WORDS = ("a", "red", "blue", "circle", "square", "above", ",")
 
@@ -27,6 +49,8 @@ CONDITIONS = dict(
     map=torch.arange(288).reshape(2, 12, 12) % 5,
     image=torch.linspace(-1, 1, 240).reshape(2, 1, 10, 12),
 )
+
+
 LENGTHS = dict(label=2, text=6, map=16, image=16)
 
 
@@ -46,10 +70,6 @@ def test_each_sample_is_on_its_own(name):
     encoder = make_encoders()[name]
     condition = encoder.check(CONDITIONS[name])
     torch.testing.assert_close(encoder(condition)[1:], encoder(condition[1:]))
-
-
-def test_words_are_split_at_spaces_and_marks():
-    assert split_words("A red circle,a  BLUE square.") == ["a", "red", "circle", ",", "a", "blue", "square", "."]
 
 
 def test_the_order_of_words_matters_and_padding_does_not_hide_it():
@@ -80,15 +100,6 @@ def test_spatial_tokens_lie_where_their_square_lies():
     maps[0, 4:8, 20:24] = 1  # the square in row 1, column 5
     change = (encoder(maps) - before).abs().sum(-1).reshape(8, 8)
     assert change.argmax() == 1 * 8 + 5
-
-
-def test_positions_tell_cells_apart_and_agree_between_resolutions():
-    fine, coarse = (grid_positions(n, n, 64, torch.zeros(1)) for n in (8, 4))
-    assert fine.shape == (64, 64) and coarse.shape == (16, 64)
-    nearness = fine @ fine.T
-    assert (nearness.argmax(1) == torch.arange(64)).all()
-    middle = fine.reshape(4, 2, 4, 2, 64).mean((1, 3)).flatten(0, 1)  # of the four fine cells in a coarse one
-    assert ((middle @ coarse.T).argmax(1) == torch.arange(16)).all()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
-import math
-
 import pytest
 import torch
 
-from ldm_teach.models.conditioning import ClassEncoder
-from ldm_teach.models.unet import Attention, TransformerBlock, UNet, listened, sinusoidal_embedding
+from ldm_teach.models.attention import TransformerBlock
+from ldm_teach.models.unet import UNet
 
 
 def randomized(module: torch.nn.Module) -> torch.nn.Module:
@@ -55,72 +53,6 @@ def test_the_order_of_tokens_does_not_matter(unet):
     """Cross-attention is a soft lookup in a set."""
     x, t, tokens = inputs()
     torch.testing.assert_close(unet(x, t, tokens), unet(x, t, tokens.flip(1)), rtol=1e-4, atol=1e-5)
-
-
-def test_attention_is_its_formula():
-    attention = randomized(Attention(8, 6, heads=2)).double()
-    generator = torch.Generator().manual_seed(2)
-    x, context = (torch.randn(1, n, c, generator=generator).double() for n, c in ((3, 8), (5, 6)))
-    q, (k, v) = attention.to_q(x), attention.to_kv(context).chunk(2, dim=-1)
-    out = []
-    for head in range(2):
-        part = slice(4 * head, 4 * head + 4)
-        weights = (q[0, :, part] @ k[0, :, part].T / math.sqrt(4)).softmax(dim=-1)
-        out.append(weights @ v[0, :, part])
-    torch.testing.assert_close(attention(x, context)[0], attention.to_out(torch.cat(out, dim=-1)))
-
-
-def test_the_weights_are_those_that_the_output_is_made_with():
-    attention = randomized(Attention(8, 6, heads=2)).double()
-    x, context = torch.randn(3, 4, 8).double(), torch.randn(3, 5, 6).double()
-    weights = attention.weights(x, context)
-    assert weights.shape == (3, 2, 4, 5)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 2, 4).double())
-    values = attention.project(x, context)[2]
-    torch.testing.assert_close(attention.to_out((weights @ values).transpose(1, 2).flatten(2)), attention(x, context))
-
-
-def test_listening_keeps_the_weights_of_each_layer_and_changes_nothing(unet):
-    x, t, tokens = inputs()
-    silent = unet(x, t, tokens)
-    with listened(unet) as kept:
-        heard = unet(x, t, tokens)
-    assert torch.equal(silent, heard)
-    assert [tuple(w.shape) for w in kept] == [(4, 2, 16, 5)] * 2  # at 4x4, on the way down and up
-    unet(x, t, tokens)
-    assert len(kept) == 2
-    with listened(UNet(channels=3, widths=(16,), heads=(2,), token_width=8, concatenate=True)) as kept:
-        pass
-    assert kept == []
-
-
-def test_embedding_tells_all_timesteps_apart():
-    embedding = sinusoidal_embedding(torch.arange(1000), 64)
-    assert embedding.shape == (1000, 64)
-    distance = torch.cdist(embedding, embedding) + 10 * torch.eye(1000)
-    assert distance.min() > 0.1
-
-
-def test_class_encoder():
-    encoder = ClassEncoder(num_classes=3, token_width=8, num_tokens=2)
-    tokens = encoder(torch.tensor([0, 2, 0]))
-    assert tokens.shape == (3, 2, 8) and torch.equal(tokens[0], tokens[2]) and not torch.equal(tokens[0], tokens[1])
-    assert encoder.check([0, 1, 2]).tolist() == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    "labels, words",
-    [
-        ([0, 3], r"condition holds labels \[0, 3\]; want classes from 0 to 2"),
-        ([-1], r"condition holds labels \[-1\]; want classes from 0 to 2"),
-        (torch.zeros(2), r"condition is a float32 tensor of shape \(2,\); want class labels"),
-        (1, "want class labels, int64 of shape"),
-        (["a red circle"], r"condition is \['a red circle'\]; want class labels"),
-    ],
-)
-def test_bad_labels(labels, words):
-    with pytest.raises(ValueError, match=words):
-        ClassEncoder(num_classes=3).check(labels)
 
 
 @pytest.mark.parametrize(

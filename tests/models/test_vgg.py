@@ -4,7 +4,7 @@ from torchvision.models import vgg16
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from ldm_teach.models.vgg import VGGFeatures
-from ldm_teach.practice.losses import perceptual_distance
+from ldm_teach.training.losses import perceptual_distance
 
 
 @pytest.fixture(scope="module")

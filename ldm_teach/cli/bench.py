@@ -1,0 +1,180 @@
+"""python -m ldm_teach bench: what the course costs on this machine, as ratios within one run where that is possible."""
+
+import copy
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ldm_teach.data.fashion import FASHION_CLASSES
+from ldm_teach.interactive.panel import PREVIEW_STEPS, guidance_panel
+from ldm_teach.measuring.timing import ratio, seconds
+from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder, stage
+from ldm_teach.models.classifier import NoisyClassifier
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.layers import normalize
+from ldm_teach.paths import ROOT
+from ldm_teach.theory.guidance import classifier_guidance
+from ldm_teach.theory.samplers import dpm_solver, final
+from ldm_teach.training.batches import Batches
+from ldm_teach.training.loop import fit
+from ldm_teach.training.losses import autoencoder_loss, diffusion_loss, kl_per_element
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def interactive(model: LatentDiffusion) -> None:
+    """From a slider's value to an encoded picture of 8 guided images, without the browser."""
+    panel = guidance_panel(model, FASHION_CLASSES)
+    for name, steps in (("preview", PREVIEW_STEPS), ("full quality", panel.steps.value)):
+        milliseconds = 1e3 * seconds(lambda steps=steps: panel.render(steps), 15)
+        print(f"{name}: 8 guided images in {steps} steps, decoded and encoded as PNG: {milliseconds:.0f} ms")
+
+
+@torch.inference_mode()
+def sampling_overhead(model: LatentDiffusion, batch: int = 64, num_steps: int = 20) -> None:
+    """A sampling run, decoding excluded, over its network calls made bare, on 2B as guidance makes them."""
+    labels, x_T = torch.arange(batch) % 10, torch.randn(batch, *model.autoencoder.latent_shape)
+    tokens = model.encoder(labels)
+    both = torch.cat([tokens, model.encoder.null.expand_as(tokens)])
+    x, t = torch.cat([x_T, x_T]), torch.full((2 * batch,), 500)
+
+    def run():
+        final(dpm_solver(model.denoiser(labels, w=1.0), model.schedule, x_T, num_steps))
+
+    def bare():
+        for _ in range(num_steps):
+            model.unet(x, t, both)
+
+    print(f"sampling over its bare network calls: {ratio(run, bare)}")
+
+
+@torch.no_grad()
+def guidance_cost(model: LatentDiffusion, batch: int = 64) -> None:
+    """A guided step over an unguided one: of the network on 2B, or on B with the gradient of the classifier."""
+    labels, t = torch.arange(batch) % 10, torch.full((batch,), 500)
+    z_t = torch.randn(batch, *model.autoencoder.latent_shape)
+    log_prob = NoisyClassifier.load("fashion-classifier").log_prob(labels)
+    plain = model.denoiser(labels)
+    kinds = {
+        "classifier-free": model.denoiser(labels, w=1.0),
+        "classifier": classifier_guidance(plain, log_prob, model.schedule, 1.0),
+    }
+    for name, guided in kinds.items():
+        cost = ratio(lambda guided=guided: guided(z_t, t), lambda: plain(z_t, t))
+        print(f"a step of {name} guidance over one without: {cost}")
+
+
+def training_overhead(model: LatentDiffusion, batch: int = 128, repeats: int = 15) -> None:
+    """A step of `fit`, averaging included, over the bare forward, backward and optimizer step of the same model."""
+    shape = (4 * batch, *model.autoencoder.latent_shape)
+    columns = torch.randn(shape), 0.1 * torch.rand(shape), torch.arange(shape[0]) % 10
+    mean, _, y = (column[:batch] for column in columns)
+    ours, average, plain = (copy.deepcopy(model).train() for _ in range(3))
+    loss, batches = diffusion_loss(model.schedule, drop=0.15), Batches(*columns, batch_size=batch)
+    steps = fit(ours, loss, batches, num_steps=repeats + 1, average=average, device="cpu")
+    optimizer = torch.optim.AdamW([p for p in plain.parameters() if p.requires_grad], 1e-3)
+    t, target = torch.full((batch,), 500), torch.randn(mean.shape)
+
+    def bare():
+        torch.nn.functional.mse_loss(plain(mean, t, y), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    print(f"a training step over its bare forward, backward and optimizer: {ratio(lambda: next(steps), bare, repeats)}")
+    steps.close()
+
+
+class PlainAutoencoder(nn.Module):
+    """The textbook's autoencoder for the same 8x8x4 latents: the first and the last blocks work at full resolution."""
+
+    def __init__(self, widths: tuple[int, int, int] = (32, 48, 96), latent_channels: int = 4):
+        super().__init__()
+        a, b, c = widths
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, a, 3, padding=1), stage(a, 1),
+            nn.Conv2d(a, b, 3, stride=2, padding=1), stage(b, 1),
+            nn.Conv2d(b, c, 3, stride=2, padding=1), stage(c, 2),
+            normalize(c), nn.SiLU(), nn.Conv2d(c, 2 * latent_channels, 1),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Conv2d(latent_channels, c, 3, padding=1), stage(c, 2),
+            nn.Upsample(scale_factor=2), nn.Conv2d(c, b, 3, padding=1), stage(b, 1),
+            nn.Upsample(scale_factor=2), nn.Conv2d(b, a, 3, padding=1), stage(a, 1),
+            normalize(a), nn.SiLU(), nn.Conv2d(a, 1, 3, padding=1),
+        )  # fmt: skip
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, DiagonalGaussian]:
+        height, width = x.shape[-2:]
+        padded = nn.functional.pad(x, (0, -width % 8, 0, -height % 8), mode="replicate")
+        mean, log_std = self.encoder(padded).chunk(2, dim=1)
+        posterior = DiagonalGaussian(mean, log_std.exp())
+        return self.decoder(posterior.sample(generator))[..., :height, :width], posterior
+
+
+def half_resolution(batch: int = 32, repeats: int = 15) -> None:
+    """Training steps of our autoencoder and of a plain one that works at full resolution, side by side."""
+    loss = autoencoder_loss(None, regularizer=kl_per_element, weight=3e-4, perceptual_weight=0)
+    x = torch.rand(batch, 1, 28, 28) * 2 - 1
+
+    def stepper(model: nn.Module) -> Callable[[], None]:
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+
+        def step() -> None:
+            loss(model, (x,), None).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return step
+
+    ours, plain = KLAutoencoder(), PlainAutoencoder()
+    ours_size, plain_size = (sum(p.numel() for p in model.parameters()) for model in (ours, plain))
+    print(
+        f"training throughput of the autoencoder ({ours_size:,} parameters) over one at full resolution "
+        f"({plain_size:,}): {ratio(stepper(plain), stepper(ours), repeats)}"
+    )
+
+
+def import_overhead() -> None:
+    """`import ldm_teach` with the model and the theory loaded, over `import torch` alone, each in a fresh process."""
+
+    def run(code: str) -> None:
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    ours = "import torch, ldm_teach; ldm_teach.LatentDiffusion, ldm_teach.GaussianMixture"
+    print(f"import ldm_teach over import torch: {ratio(lambda: run(ours), lambda: run('import torch'))}")
+
+
+EXECUTE = """
+import pathlib, resource, sys, nbclient, nbformat
+path = pathlib.Path(sys.argv[1])
+client = nbclient.NotebookClient(nbformat.read(path, 4), timeout=600, resources=dict(metadata=dict(path=path.parent)))
+client.execute()
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def notebook_memory() -> None:
+    """The peak resident size of each notebook's kernel, executed from top to bottom in a process of its own."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        start = time.perf_counter()
+        command = [sys.executable, "-c", EXECUTE, str(path)]
+        kib = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+        print(f"{path.name}: {kib / 2**20:.2f} GiB peak, {time.perf_counter() - start:.0f} s")
+
+
+def bench(notebooks: bool = True) -> None:
+    """Print every figure; `notebooks` = False leaves out the executions of the notebooks, which take minutes."""
+    model = LatentDiffusion.load("fashion-class")
+    interactive(model)
+    sampling_overhead(model)
+    guidance_cost(model)
+    training_overhead(model)
+    half_resolution()
+    import_overhead()
+    if notebooks:
+        notebook_memory()

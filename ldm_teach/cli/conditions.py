@@ -1,0 +1,159 @@
+"""What a user asks a model for, read from words as they stand on a command line, for each kind of condition."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ldm_teach import checks
+from ldm_teach.data.blur import blurred
+from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
+from ldm_teach.data.shapes import shapes
+from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
+
+CAPTIONS = (
+    "a red circle above a blue square",
+    "a blue square above a red circle",
+    "a small green triangle",
+    "a white cross left of a magenta circle",
+    "a large yellow square, a cyan triangle and a black circle",
+)
+FIRST_FOUR = ("0", "1", "2", "3")
+NUM_SCENES = 1_000  # test scenes that have a number
+NUM_IMAGES = 10_000  # test images of Fashion-MNIST
+
+
+class Requests(NamedTuple):
+    """N things asked of a model: the condition as its encoder takes it, a name for each, and what to show of them.
+
+    condition: labels (N,), word numbers (N, L) or maps (N, H, W), int64, or images (N, C, H, W) float32 in [-1, 1].
+    pictures: the maps or the images of the condition; None where it is no picture.
+    """
+
+    condition: Tensor
+    names: list[str]
+    pictures: Tensor | None = None
+
+
+def requested(encoder: nn.Module, words: Sequence[str] | None = None, sigma: float = 2.0) -> Requests:
+    """What `words`, one for each request, ask of a model with this encoder; without words, a telling few.
+
+    ClassEncoder: numbers of classes (all).  TextEncoder: captions (CAPTIONS).  MapEncoder: numbers of test scenes,
+    those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose pixels are classes (the first
+    four).  ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made grey,
+    resized and not blurred again (the first four).  What can be read as a number is one; ./3 is a file.
+    Raises ValueError for another encoder, words it has no use for, a file it cannot read, and a sigma not in (0, 9].
+    """
+    if isinstance(words, str) or not all(isinstance(word, str) for word in words or ()):
+        raise ValueError(f"words is {words!r}; want a list of str, one for each request")
+    if isinstance(encoder, ClassEncoder):
+        return requested_classes(encoder, words or [str(k) for k in range(encoder.config["num_classes"])])
+    if isinstance(encoder, TextEncoder):
+        return Requests(encoder.check(words or CAPTIONS), list(words or CAPTIONS))
+    if isinstance(encoder, MapEncoder):
+        return requested_maps(encoder, words or FIRST_FOUR)
+    if isinstance(encoder, ImageEncoder):
+        return requested_images(encoder, words or FIRST_FOUR, sigma)
+    raise ValueError(f"encoder is a {type(encoder).__name__}; want a Class-, Text-, Map- or ImageEncoder")
+
+
+def requested_classes(encoder: ClassEncoder, words: Sequence[str]) -> Requests:
+    """Classes by their numbers; where there are ten they have the names of Fashion-MNIST's."""
+    count = encoder.config["num_classes"]
+    labels = [number(word, count, "a class") for word in words]
+    if None in labels:
+        raise ValueError(f"condition is {words[labels.index(None)]!r}; want a class, a number from 0 to {count - 1}")
+    fashion = count == len(FASHION_CLASSES)
+    return Requests(encoder.check(labels), [FASHION_CLASSES[k] if fashion else f"class {k}" for k in labels])
+
+
+def requested_maps(encoder: MapEncoder, words: Sequence[str]) -> Requests:
+    """Semantic maps (N, H, W) int64, of test scenes or from files."""
+    size, num_classes = encoder.config["image_size"], encoder.config["num_classes"]
+
+    def numbered(k: int) -> Tensor:
+        return shapes(NUM_SCENES, seed=1, train=False).maps[k]
+
+    def read(word: str, image: Image.Image) -> Tensor:
+        return read_classes(word, image, size, num_classes)
+
+    maps, names = numbered_or_read(words, NUM_SCENES, "map", numbered, read)
+    return Requests(encoder.check(maps), names, maps)
+
+
+def requested_images(encoder: ImageEncoder, words: Sequence[str], sigma: float) -> Requests:
+    """Blurred images (N, 1, H, W) float32 in [-1, 1], of Fashion-MNIST's test images or from files."""
+    height, width = encoder.config["image_size"]
+    largest = (min(height, width) - 1) / 3  # `blurred` wants images larger than three sigma
+    if checks.positive("sigma", sigma) > largest:
+        raise ValueError(f"sigma is {sigma:g}; want at most {largest:g} pixels for images of {width}x{height}")
+
+    def numbered(k: int) -> Tensor:
+        return blurred(fashion_mnist(train=False).x[k : k + 1], sigma)[0]
+
+    def read(word: str, image: Image.Image) -> Tensor:
+        if image.mode.startswith(("I", "F")):  # PIL would clip all that is above 255
+            raise ValueError(f"condition {word!r} has mode {image.mode}; want 8 bits a channel")
+        pixels = np.asarray(image.convert("L").resize((width, height), Image.Resampling.BICUBIC))  # antialiased
+        return torch.tensor(pixels)[None] / 127.5 - 1  # (H, W) uint8 -> (1, H, W)
+
+    images, names = numbered_or_read(words, NUM_IMAGES, "image", numbered, read)
+    return Requests(encoder.check(images), names, images)
+
+
+def numbered_or_read(
+    words: Sequence[str],
+    count: int,
+    kind: str,
+    numbered: Callable[[int], Tensor],
+    read: Callable[[str, Image.Image], Tensor],
+) -> tuple[Tensor, list[str]]:
+    """numbered(k) where a word is the number k < count, read(word, its image) where it is a file; and their names."""
+    rows, names = [], []
+    for word in words:
+        k = number(word, count, f"a test {kind}")
+        rows.append(numbered(k) if k is not None else read(word, open_image(word, f"a number from 0 to {count - 1}")))
+        names.append(f"{kind} {k}" if k is not None else Path(word).name)
+    return torch.stack(rows), names
+
+
+def number(word: str, count: int, what: str) -> int | None:
+    """The number that a word is, or None. Raises ValueError for a number that is not from 0 to count - 1."""
+    try:
+        k = int(word)
+    except ValueError:
+        return None
+    if not 0 <= k < count:
+        raise ValueError(f"condition is {word!r}; want {what}, a number from 0 to {count - 1}")
+    return k
+
+
+def open_image(path: str, otherwise: str) -> Image.Image:
+    """The image in a file. Raises ValueError for a file that is not there or holds none."""
+    try:
+        with Image.open(path) as image:
+            return image.copy()
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:  # as PIL has it
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"condition is {path!r} ({reason}); want {otherwise} or the path of an image file") from error
+
+
+def read_classes(path: str, image: Image.Image, size: tuple[int, int], num_classes: int) -> Tensor:
+    """The map (H, W) int64 whose classes are the pixel values of an image of mode L (grey) or P (palette).
+
+    Raises ValueError that names the file, for another size (H, W) or mode, and for a value that is no class.
+    """
+    height, width = size
+    if image.mode not in ("L", "P") or image.size != (width, height):
+        got = f"{image.width}x{image.height} pixels of mode {image.mode}"
+        raise ValueError(f"condition {path!r} has {got}; want {width}x{height} of mode L or P, the values are classes")
+    pixels = torch.tensor(np.asarray(image), dtype=torch.int64)  # (H, W)
+    if pixels.max() >= num_classes:
+        wrong = sorted(set(pixels[pixels >= num_classes].tolist()))
+        values = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
+        raise ValueError(f"condition {path!r} has pixels of value {values}; want classes, 0 to {num_classes - 1}")
+    return pixels

@@ -1,0 +1,53 @@
+"""torchvision's labelled image sets by name, for those who have a network or the files."""
+
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from ldm_teach.paths import DATA
+
+# name -> (class in torchvision.datasets, arguments for the training part, arguments for the test part)
+TORCHVISION = {
+    "mnist": ("MNIST", dict(train=True), dict(train=False)),
+    "kmnist": ("KMNIST", dict(train=True), dict(train=False)),
+    "cifar10": ("CIFAR10", dict(train=True), dict(train=False)),
+    "cifar100": ("CIFAR100", dict(train=True), dict(train=False)),
+    "svhn": ("SVHN", dict(split="train"), dict(split="test")),
+    "stl10": ("STL10", dict(split="train"), dict(split="test")),
+    "celeba": ("CelebA", dict(split="train", target_type="identity"), dict(split="test", target_type="identity")),
+    "flowers102": ("Flowers102", dict(split="train"), dict(split="test")),
+    "food101": ("Food101", dict(split="train"), dict(split="test")),
+}
+
+
+def image_dataset(
+    name: str, train: bool = True, *, image_size: int = 32, root: Path | str = DATA, download: bool = False
+) -> Dataset:
+    """One of torchvision's labelled image sets by name: pairs (x (C, image_size, image_size) in [-1, 1], label).
+
+    Nothing is fetched unless `download` is true. Raises ValueError for an unknown name and FileNotFoundError where the
+    set is not below `root`.
+    """
+    if name not in TORCHVISION:
+        raise ValueError(
+            f"name is {name!r}; want one of {', '.join(TORCHVISION)} (Fashion-MNIST has its own fashion_mnist())"
+        )
+    from torchvision import datasets, transforms
+
+    kind, training, test = TORCHVISION[name]
+    transform = transforms.Compose(
+        [
+            transforms.Resize(image_size),
+            transforms.CenterCrop(image_size),
+            transforms.ToTensor(),
+            transforms.Lambda(lambda x: 2 * x - 1),
+        ]
+    )
+    try:
+        return getattr(datasets, kind)(
+            str(root), transform=transform, download=download, **(training if train else test)
+        )
+    except RuntimeError as error:
+        if download:
+            raise
+        raise FileNotFoundError(f"{name} is not in {root} ({error}): pass download=True to fetch it") from error

@@ -1,0 +1,214 @@
+"""Panels of sliders over samples; a callback runs in a thread, with its own generator, a lock and no pyplot."""
+
+import html
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import ipywidgets
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ldm_teach import checks
+from ldm_teach.interactive.controls import WIDE, Question, blur_question, class_question, map_question, text_question
+from ldm_teach.interactive.pictures import png
+from ldm_teach.interactive.widgets import with_fallback
+from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models.guided import Method, classifier_free
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.theory.guidance import s_from_w, w_from_s
+from ldm_teach.theory.samplers import dpm_solver
+
+PREVIEW_STEPS, FULL_STEPS = 3, 12  # of DPM-Solver++(2M), while a slider moves and once it is released
+PAUSE = 0.25  # seconds without a new value after which the slider counts as released
+APART = 8  # pixels of white between the picture of a condition and the samples
+
+
+def beside(picture: Tensor, x: Tensor, gap: int = 2) -> Tensor:
+    """A picture (1, C, H, W), and to its right, well apart, samples (B, C, H, W) in a row on white: (1, C, H, W')."""
+    apart = x.new_ones(*x.shape[1:3], APART - gap)
+    return torch.cat([picture[0].to(x), apart, *F.pad(x, (gap, 0), value=1.0)], dim=-1)[None]
+
+
+@dataclass
+class Panel:
+    """Sliders over samples that a notebook shows as it is; its controls and its picture can be read and set by code.
+
+    Every change draws a preview at once; when no other has followed for `PAUSE` seconds, the slider counts as released
+    and the same noise is denoised again at full quality, a drawing that the next change breaks off. What the model does
+    not take, the caption says, and the last picture stays. The controls of its question are attributes of the panel.
+
+    samples: the (count, C, H, W) images in [-1, 1] drawn last.  Raises ValueError, when made, for a question that the
+    model does not take, and for a control of it that is named as an attribute of the panel.
+    """
+
+    model: LatentDiffusion
+    question: Question
+    count: int = 8
+    method: Method = classifier_free
+    range: tuple[float, float] = (-1.0, 6.0)
+    conventions: str = "w"
+    weight: ipywidgets.FloatSlider = field(init=False)
+    scale: ipywidgets.FloatSlider = field(init=False)
+    steps: ipywidgets.IntSlider = field(init=False)
+    seed: ipywidgets.IntSlider = field(init=False)
+    image: ipywidgets.Image = field(init=False)
+    caption: ipywidgets.HTML = field(init=False)
+    box: ipywidgets.VBox = field(init=False)
+    samples: Tensor | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self):
+        checks.count("count", self.count)
+        low, high = self.range
+        name = "guidance" if self.conventions == "w" else self.conventions[0]
+        self.weight = ipywidgets.FloatSlider(1.0, min=low, max=high, step=0.1, description=name, **WIDE)
+        self.scale = ipywidgets.FloatSlider(2.0, min=1 + low, max=1 + high, step=0.1, description="s", **WIDE)
+        ipywidgets.link((self.weight, "value"), (self.scale, "value"), transform=(s_from_w, w_from_s))
+        self.steps = ipywidgets.IntSlider(FULL_STEPS, min=2, max=50, description="steps", **WIDE)
+        self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **WIDE)
+        self.image = ipywidgets.Image(format="png", layout=dict(width="720px"))
+        self.caption = ipywidgets.HTML(layout=dict(width="100%"))  # a Label cuts what is wider
+        controls = self.question.controls
+        sliders = [self.weight, self.scale] if self.conventions == "ws" else [self.weight]
+        asking = self.question.rows or controls.values()
+        self.box = ipywidgets.VBox([*sliders, *asking, self.steps, self.seed, self.image, self.caption])
+        self._lock, self._version, self._release = threading.Lock(), 0, None
+        for name, control in controls.items():
+            if hasattr(self, name):
+                raise ValueError(f"question has a control {name!r}; want a name that the panel has not taken")
+            setattr(self, name, control)
+        for control in (self.weight, self.steps, self.seed, *controls.values()):
+            control.observe(self._changed, names="value")
+        self._draw(self.steps.value, self._version)
+
+    def render(self, num_steps: int, version: int | None = None) -> bytes | None:
+        """The samples for the present settings as a PNG, or None if a newer change (than `version`) came meanwhile.
+
+        Raises ValueError for a condition that the model does not take.
+        """
+        with torch.inference_mode():  # thread-local: the caller's does not reach a callback
+            denoiser = self.method(self.model, self.question.condition(self.count), self.weight.value)
+            generator = torch.Generator().manual_seed(self.seed.value)
+            x_T = torch.randn(self.count, *self.model.autoencoder.latent_shape, generator=generator)
+            for step in dpm_solver(denoiser, self.model.schedule, x_T.to(self.model.latent_mean), num_steps):
+                if version is not None and version != self._version:
+                    return None
+            self.samples = self.model.decode(step.x).cpu()
+            if self.question.picture is None:
+                return png(self.samples, columns=self.count)
+            return png(beside(self.question.picture(), self.samples), columns=1)
+
+    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
+        alt = f"samples of {self.question.of} at the chosen guidance weight"
+        return with_fallback(self.box, "a panel of sliders, alive when the notebook runs", self.image.value, alt)
+
+    def settle(self) -> None:
+        """Wait until the picture is drawn at full quality: for tests, and for cells that set a slider."""
+        release = self._release
+        if release is not None:
+            release.join()
+
+    def _changed(self, change: dict) -> None:
+        self._version += 1
+        if self._release is not None:
+            self._release.cancel()
+        self._redraw(min(PREVIEW_STEPS, self.steps.value), self._version)
+        self._release = threading.Timer(PAUSE, self._redraw, (self.steps.value, self._version))
+        self._release.daemon = True
+        self._release.start()
+
+    def _redraw(self, num_steps: int, version: int) -> None:
+        """`_draw`, for callbacks: nobody sees what they raise, so the caption says it."""
+        try:
+            self._draw(num_steps, version)
+        except ValueError as error:
+            if version == self._version:
+                self.caption.value = html.escape(f"not drawn: {error}", quote=False)
+
+    def _draw(self, num_steps: int, version: int) -> None:
+        with self._lock:
+            picture = self.render(num_steps, version)
+            if picture is None:
+                return
+            line = self._line(num_steps)
+            if version == self._version:  # else the controls that it speaks of have moved on
+                self.image.value, self.caption.value = picture, html.escape(line, quote=False)
+
+    def _line(self, num_steps: int) -> str:
+        """What was asked and how it was drawn; at full quality also what was found in the samples."""
+        full, value = num_steps == self.steps.value, self.weight.value
+        guided = f"s = {value:.1f}" if self.conventions == "s" else f"w = {value:.1f} (s = {1 + value:.1f})"
+        line = f"{self.question.says()}, {guided}, {num_steps} steps: {'full quality' if full else 'preview'}"
+        return f"{line}; {self.question.found(self.samples)}" if full and self.question.found else line
+
+
+def guidance_panel(
+    model: LatentDiffusion,
+    classes: Sequence[str],
+    count: int = 8,
+    *,
+    method: Method = classifier_free,
+    range: tuple[float, float] = (-1.0, 6.0),
+    conventions: str = "w",
+) -> Panel:
+    """Sliders for guidance, class, steps and seed over `count` samples of a class-conditional model.
+
+    The noise depends on the seed alone, so that moving the slider morphs the same samples. The dropdown of the class is
+    `panel.label`. method: (model, labels, value of the slider) -> denoiser.  range: of the slider.  conventions: "w",
+    one slider for the weight; "ws", another one for s = 1 + w that moves with it; "s", one slider for the scale of a
+    classifier's gradient. Raises ValueError for other conventions, and where `classes` does not name every class of the
+    model.
+    """
+    want = model.encoder.config["num_classes"]
+    if len(classes) != want:
+        raise ValueError(f"classes has {len(classes)} names; the model wants {want}")
+    if conventions not in ("w", "ws", "s"):
+        raise ValueError(f"conventions is {conventions!r}; want 'w', 'ws' or 's'")
+    return Panel(model, class_question(classes), count, method, range, conventions)
+
+
+WEIGHTS = (-1.0, 8.0)  # of the slider of the panels below
+
+
+def conditioned(model: LatentDiffusion, encoder: type[nn.Module]) -> None:
+    """Raises ValueError unless the model reads its condition with this kind of encoder."""
+    if not isinstance(model.encoder, encoder):
+        raise ValueError(f"model reads its condition with {type(model.encoder).__name__}; want {encoder.__name__}")
+
+
+def text_panel(model: LatentDiffusion, caption: str = "a red circle above a blue square", count: int = 8) -> Panel:
+    """A caption to type, `panel.text`, and sliders for guidance, steps and seed over `count` samples of it.
+
+    At full quality the line below says how many of the samples, (count, 3, 32, 32), read back as asked, or why the
+    words cannot be read back: `shapes_reader.matches`, `scenes.parse`. Where the model does not know a word, it says
+    so and the last picture stays. Raises ValueError for a model without a TextEncoder, and for a `caption` that it does
+    not take.
+    """
+    conditioned(model, TextEncoder)
+    return Panel(model, text_question(caption), count, range=WEIGHTS)
+
+
+def map_panel(model: LatentDiffusion, count: int = 8) -> Panel:
+    """A semantic map of up to three items, with its kinds in colours to the left of `count` samples that fill it.
+
+    Item i = 1, 2, 3 has `panel.kind_i`, `size_i` and, in pixels, `row_i` and `column_i` of its centre. At full quality
+    the line below says the mean IoU of the maps read from the samples with the one asked for (`mean_iou`; 1 is best).
+    Raises ValueError for a model without a MapEncoder, or of other images than the (3, 32, 32) of shapes.
+    """
+    conditioned(model, MapEncoder)
+    return Panel(model, map_question(), count, range=WEIGHTS)
+
+
+def blur_panel(model: LatentDiffusion, images: Tensor, count: int = 8) -> Panel:
+    """One of the sharp images, `panel.index`, blurred by `panel.sigma` pixels, and right of it `count` sharp samples.
+
+    images: (N, C, H, W) in [-1, 1], of the size that the model reads. At full quality the line below says the PSNR in
+    decibels of the samples, blurred again, against the blurred image. Raises ValueError for a model without an
+    ImageEncoder, and for images of another shape or dtype, or none.
+    """
+    conditioned(model, ImageEncoder)
+    want = (model.encoder.config["image_channels"], *model.encoder.config["image_size"])
+    if checks.floating("images", images).ndim != 4 or images.shape[1:] != want or not len(images):
+        raise ValueError(f"images is {checks.describe(images)}; want (N, {', '.join(map(str, want))}), N at least 1")
+    return Panel(model, blur_question(images.float().cpu()), count, range=WEIGHTS)

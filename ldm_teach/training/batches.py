@@ -1,0 +1,31 @@
+"""Shuffled batches that can be read from any step on: what makes a training resumable."""
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+class Batches(Dataset):
+    """An endless sequence of shuffled batches: `batches[i]` is a pure function of the columns, the seed and i.
+
+    columns: tensors (N, ...) of equal N. Each epoch of N // batch_size batches sees a fresh permutation. Because batch
+    i does not depend on what was read before, a training resumed at step i continues exactly, and process r of n reads
+    batches r, r + n, ... Raises ValueError for columns of unequal length and a batch larger than they are.
+    """
+
+    def __init__(self, *columns: Tensor, batch_size: int, seed: int = 0):
+        lengths = [len(column) for column in columns]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"columns have lengths {lengths}; want one length for all")
+        if not 1 <= batch_size <= lengths[0]:
+            raise ValueError(f"batch_size is {batch_size}; want 1 to {lengths[0]}, the number of rows")
+        self.columns, self.batch_size, self.seed = columns, batch_size, seed
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, ...]:
+        epoch, k = divmod(i, len(self.columns[0]) // self.batch_size)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
+            self._epoch, self._order = epoch, torch.randperm(len(self.columns[0]), generator=generator)
+        rows = self._order[k * self.batch_size : (k + 1) * self.batch_size]
+        return tuple(column[rows] for column in self.columns)

@@ -1,0 +1,131 @@
+"""One training loop for every model: a generator on Accelerate, with averaging, checkpoints and exact resume."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ldm_teach.training.batches import Batches
+from ldm_teach.training.device import choose_device, make_accelerator
+from ldm_teach.training.state import load_state, save_state, stop_requests
+
+Loss = Callable[[nn.Module, tuple, torch.Generator | None], Tensor]
+
+
+class Step(NamedTuple):
+    """What `fit` yields: `step` finished steps, the last one's loss, and the speed so far.
+
+    `loss` is a 0-dim tensor on the device: float(loss) waits for the device, so read it when you show it.
+    """
+
+    step: int
+    loss: Tensor
+    images_per_second: float
+
+
+def linear_decay(progress: float) -> float:
+    """The factor on the learning rate at `progress` in [0, 1]: from 1 straight to 0."""
+    return 1 - progress
+
+
+def cosine_decay(progress: float) -> float:
+    """The factor on the learning rate at `progress` in [0, 1]: half a cosine from 1 to 0 (Loshchilov & Hutter 2017)."""
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    """average <- d * average + (1 - d) * model, with d = min(decay, (1 + step) / (10 + step)); buffers are copied.
+
+    The smaller d of the first steps lets the average leave the random start (as TensorFlow's ExponentialMovingAverage).
+    """
+    d = min(decay, (1 + step) / (10 + step))
+    trained = [(a, p) for a, p in zip(average.parameters(), model.parameters(), strict=True) if p.requires_grad]
+    torch._foreach_lerp_([a for a, _ in trained], [p for _, p in trained], 1 - d)
+    for a, b in zip(average.buffers(), model.buffers(), strict=True):
+        a.copy_(b)
+
+
+def fit(
+    model: nn.Module,
+    loss: Loss,
+    batches: Batches,
+    *,
+    num_steps: int,
+    learning_rate: float = 1e-3,
+    warmup_steps: int = 100,
+    decay: Callable[[float], float] = linear_decay,
+    weight_decay: float = 0.01,
+    max_gradient_norm: float = 1.0,
+    average: nn.Module | None = None,
+    average_decay: float = 0.999,
+    seed: int = 0,
+    device: str | None = None,
+    mixed_precision: str | None = None,
+    workers: int = 0,
+    directory: Path | str | None = None,
+    save_every: int = 1000,
+    resume: bool = False,
+) -> Iterator[Step]:
+    """Train `model` with AdamW on loss(model, batch, generator), yielding a Step after each of `num_steps` steps.
+
+    average: a copy.deepcopy of the model, which then follows it as an exponential moving average.
+    device, mixed_precision: by default the first of CUDA, MPS, CPU, and on CUDA bfloat16 where the card has it, else
+    float16. Started by `accelerate launch`, each process reads its own batches and gradients are averaged.
+    directory: where a checkpoint is written every `save_every` steps and at the end; `resume` goes on from it and gives
+    the very weights that an uninterrupted run gives, because the batch, the noise and the learning rate of a step are
+    functions of (seed, step) alone. Ctrl-C and SIGTERM save there before they take effect.
+    Raises ValueError for a number out of range, and FileNotFoundError where there is nothing to resume from.
+    """
+    if num_steps < 1 or save_every < 1 or warmup_steps < 0:
+        raise ValueError(
+            f"num_steps, save_every and warmup_steps are {num_steps}, {save_every} and {warmup_steps}; "
+            "want at least 1, 1 and 0"
+        )
+    if resume and directory is None:
+        raise ValueError("resume is True but directory is None; want the directory of the checkpoint to go on from")
+    accelerator = make_accelerator(choose_device(device), mixed_precision)
+    rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
+
+    model.train().to(device)
+    modules = {"model": model} if average is None else {"model": model, "average": average.eval().to(device)}
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], learning_rate, betas=(0.9, 0.99), weight_decay=weight_decay
+    )
+    first = load_state(Path(directory), modules, optimizer, accelerator.scaler) if resume else 0
+    prepared, optimizer = accelerator.prepare(model, optimizer)
+    order = range(first * processes + rank, num_steps * processes, processes)
+    loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=workers, pin_memory=device.type == "cuda")
+    generator = torch.Generator(device)
+    started = time.perf_counter()
+
+    with stop_requests() as requests:
+        for step, batch in enumerate(loader, start=first):
+            rate = learning_rate * min(1, (step + 1) / (warmup_steps + 1)) * decay(step / num_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            generator.manual_seed(1_000_003 * seed + step * processes + rank)
+            batch = tuple(b.to(device, non_blocking=True) if isinstance(b, Tensor) else b for b in batch)
+            with accelerator.autocast():
+                value = loss(prepared, batch, generator)
+            accelerator.backward(value)
+            accelerator.clip_grad_norm_(model.parameters(), max_gradient_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            if average is not None:
+                update_average(average, model, step, average_decay)
+
+            done, stop = step + 1, list(requests)
+            if directory is not None and rank == 0 and (stop or done == num_steps or done % save_every == 0):
+                save_state(Path(directory), done, modules, optimizer, accelerator.scaler)
+            images = (done - first) * batches.batch_size * processes
+            yield Step(done, value.detach(), images / (time.perf_counter() - started))
+            if stop:
+                where = f"saved after step {done} in {directory}" if directory else f"stopped after step {done}"
+                raise KeyboardInterrupt(where) if stop[0] == signal.SIGINT else SystemExit(128 + stop[0])

@@ -1,0 +1,214 @@
+"""What each training minimizes: a loss is a function (model, batch, generator) -> scalar."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ldm_teach.models.autoencoder import DiagonalGaussian
+from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.vector_quantization import Codes
+from ldm_teach.models.vgg import VGGFeatures
+from ldm_teach.theory.parameterization import v_from_eps
+from ldm_teach.theory.schedule import NoiseSchedule
+
+
+def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+    """Cross-entropy -log p(y|x) in nats, averaged over the batch (x (B, C, H, W), y (B,))."""
+    x, y = batch
+    return F.cross_entropy(model(x), y, label_smoothing=0.05)
+
+
+def mirrored(loss):
+    """The same loss on batches (x (B, C, H, W), ...) of which a random half of the images is mirrored left to right."""
+
+    def on_mirrored(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+        x, *rest = batch
+        chosen = torch.rand(len(x), generator=generator, device=x.device) < 0.5
+        return loss(model, (torch.where(chosen[:, None, None, None], x.flip(-1), x), *rest), generator)
+
+    return on_mirrored
+
+
+def perceptual_distance(network: ImageClassifier | VGGFeatures, x: Tensor, y: Tensor) -> Tensor:
+    """How differently a classifier sees two batches of images (B, C, H, W): scalar, 0 where they are equal.
+
+    At each layer the activations are scaled to unit length over the channels; the squared distances are averaged over
+    the image and summed over the layers. Source: Zhang et al. 2018 (LPIPS), eq. 1 with all weights one, on the features
+    of a network of the same domain.
+    """
+    distance = torch.zeros((), device=x.device)
+    for a, b in zip(network.features(x), network.features(y), strict=True):
+        a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)  # (B, C_l, H_l, W_l), unit length over C_l
+        distance = distance + (a - b).square().sum(dim=1).mean()
+    return distance
+
+
+def kl_per_element(posterior: DiagonalGaussian) -> Tensor:
+    """KL(q(z|x) || N(0, I)) in nats, averaged over the images and the elements of the latent: scalar."""
+    return posterior.kl().mean()
+
+
+def kl_per_image(posterior: DiagonalGaussian) -> Tensor:
+    """KL(q(z|x) || N(0, I)) in nats an image: the sum over the latent, averaged over the images. Scalar."""
+    return posterior.kl().flatten(1).sum(1).mean()
+
+
+def codebook_loss(codes: Codes, commitment: float = 0.25) -> Tensor:
+    """|sg[z] - e|^2 + commitment |z - sg[e]|^2, averaged: codes move to the latents, and latents stay near codes.
+
+    sg stops the gradient. Source: van den Oord et al. 2017, eq. 3.
+    """
+    return F.mse_loss(codes.quantized, codes.z.detach()) + commitment * F.mse_loss(codes.z, codes.quantized.detach())
+
+
+def reconstruction_loss(network: ImageClassifier | VGGFeatures | None, perceptual_weight: float):
+    """(x, y) -> mean squared error a pixel + perceptual_weight * perceptual_distance(network, x, y): scalar.
+
+    `network` = None leaves the perceptual term out.
+    """
+
+    def distance(x: Tensor, y: Tensor) -> Tensor:
+        if network is None or not perceptual_weight:
+            return F.mse_loss(x, y)
+        return F.mse_loss(x, y) + perceptual_weight * perceptual_distance(network.to(x.device), x, y)
+
+    return distance
+
+
+def autoencoder_loss(
+    network: ImageClassifier | VGGFeatures | None,
+    *,
+    regularizer: Callable[[Any], Tensor],
+    weight: float,
+    perceptual_weight: float,
+):
+    """reconstruction_loss + weight * regularizer(posterior or codes): Rombach et al. 2022, appendix G, without critic.
+
+    Returns a loss on batches (x (B, C, H, W), ...) for an autoencoder.
+    """
+    distance = reconstruction_loss(network, perceptual_weight)
+
+    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+        reconstruction, latent = model(batch[0], generator)
+        return distance(reconstruction, batch[0]) + weight * regularizer(latent)
+
+    return loss
+
+
+def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """What a critic minimizes: E max(0, 1 - D(real)) / 2 + E max(0, 1 + D(fake)) / 2. Source: Lim & Ye 2017, eq. 5."""
+    return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
+
+
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, layer: Tensor) -> Tensor:
+    """|d reconstruction / d layer| / |d adversarial / d layer|, at most 10^4: both losses then push the layer alike.
+
+    reconstruction, adversarial: scalar losses. Source: Esser et al. 2021 (VQGAN), eq. 7.
+    """
+    pulls = [torch.autograd.grad(loss, layer, retain_graph=True)[0].norm() for loss in (reconstruction, adversarial)]
+    return (pulls[0] / (pulls[1] + 1e-4)).clamp(max=1e4)
+
+
+def adversarial_loss(
+    network: ImageClassifier | VGGFeatures | None,
+    *,
+    regularizer: Callable[[Any], Tensor],
+    weight: float,
+    perceptual_weight: float,
+    critic_weight: float,
+    critic_start: int,
+):
+    """autoencoder_loss - critic_weight * adaptive_weight * E D(reconstruction) from step `critic_start` on, and the
+    critic's own hinge loss, which it minimizes from the first step.
+
+    Returns a loss on batches (x (B, C, H, W), ...) for a CriticizedAutoencoder. Source: Esser et al. 2021, eq. 5 to 7;
+    Rombach et al. 2022, appendix G.
+    """
+    distance = reconstruction_loss(network, perceptual_weight)
+
+    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+        x = batch[0]
+        seen = model(x, generator)
+        reconstruction, adversarial = distance(seen.reconstruction, x), -seen.fooled.mean()
+        layer = getattr(model, "module", model).last_layer
+        speaks = (seen.steps >= critic_start) * critic_weight * adaptive_weight(reconstruction, adversarial, layer)
+        autoencoder = reconstruction + weight * regularizer(seen.latent) + speaks * adversarial
+        return autoencoder + hinge_loss(seen.real, seen.fake)
+
+    return loss
+
+
+def spread_timesteps(
+    batch_size: int, num_steps: int, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """A timestep for each sample, (B,) int64: each uniform on 0..num_steps-1, those of a batch spread evenly.
+
+    Which makes the gradient less noisy. Source: Kingma et al. 2021, appendix I.1.
+    """
+    first = torch.randint(num_steps, (1,), generator=generator, device=device)
+    return (first + num_steps * torch.arange(batch_size, device=device) // batch_size) % num_steps
+
+
+def draw_latents(mean: Tensor, std: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A fresh z_0 ~ N(mean, std^2) from the moments of the posterior of each image, all (B, c, h, w)."""
+    return mean + std * torch.randn(mean.shape, generator=generator, device=mean.device)
+
+
+def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
+    """|v_theta(z_t, t, y) - v|^2, averaged, at a random timestep, the condition dropped with probability `drop`.
+
+    Returns a loss on batches (mean (B, c, h, w), std (B, c, h, w), condition): the moments of the posterior q(z|x) of
+    standardized latents, from which z_0 is drawn afresh each time. Source: Ho et al. 2020, eq. 14, for v as in Salimans
+    & Ho 2022, sec. 4; dropping, Ho & Salimans 2022, algorithm 1.
+    """
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+        mean, std, condition = batch
+        eps = torch.randn(mean.shape, generator=generator, device=mean.device)
+        z0 = draw_latents(mean, std, generator)
+        t = spread_timesteps(len(mean), schedule.num_steps, generator, mean.device)
+        dropped = torch.rand(len(mean), generator=generator, device=mean.device) < drop
+        z_t = schedule.add_noise(z0, t, eps)
+        v = v_from_eps(z_t, eps, schedule.at(t, z_t))
+        return F.mse_loss(model(z_t, t, condition, dropped), v)
+
+    return loss
+
+
+def noisy_classification_loss(schedule: NoiseSchedule, *, num_steps: int | None = None):
+    """Cross-entropy -log f_phi(y|z_t, t) in nats, averaged, at timesteps 0..num_steps-1, by default all of them.
+
+    num_steps = 1 makes a classifier that never saw noise to speak of. Returns a loss on batches (mean (B, c, h, w), std
+    (B, c, h, w), y (B,)) as those of `diffusion_loss`. Source: Dhariwal & Nichol 2021, sec. 4.1.
+    """
+    num_steps = num_steps or schedule.num_steps
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+        mean, std, y = batch
+        eps = torch.randn(mean.shape, generator=generator, device=mean.device)
+        t = spread_timesteps(len(mean), num_steps, generator, mean.device)
+        return F.cross_entropy(model(schedule.add_noise(draw_latents(mean, std, generator), t, eps), t), y)
+
+    return loss
+
+
+def score_matching_loss(sigmas: Sequence[float]):
+    """Denoising score matching at a ladder of noise levels: E sigma^2 |s_theta(x0 + sigma eps, sigma) + eps / sigma|^2.
+
+    The level is uniform over `sigmas`; the weight sigma^2 lets every level count alike. The mean is over the dimensions
+    too. Returns a loss on batches (x0 (B, d),). Source: Vincent 2011, eq. 9; Song & Ermon 2019, eq. 5 and 6.
+    """
+    levels = torch.tensor(sigmas)
+
+    def loss(model: nn.Module, batch: tuple[Tensor], generator: torch.Generator | None) -> Tensor:
+        (x0,) = batch
+        level = torch.randint(len(levels), x0.shape[:1], generator=generator, device=x0.device)
+        sigma = levels.to(x0)[level]  # (B,)
+        eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+        score = model(x0 + sigma[:, None] * eps, sigma)
+        return (sigma[:, None] * score + eps).square().mean()
+
+    return loss

@@ -1,0 +1,72 @@
+"""The class-conditional latent diffusion models."""
+
+import torch
+from torch import Tensor, nn
+
+from ldm_teach.data.fashion import fashion_mnist
+from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.conditioning import ClassEncoder
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.unet import UNet
+from ldm_teach.models.vector_quantization import VQAutoencoder, load_autoencoder
+from ldm_teach.theory.schedule import NoiseSchedule
+from ldm_teach.training.batches import Batches
+from ldm_teach.training.losses import diffusion_loss
+from ldm_teach.training.recipes.recipe import Recipe, Training, seeded
+
+
+@torch.no_grad()
+def posterior_moments(
+    autoencoder: KLAutoencoder | VQAutoencoder, x: Tensor, batch_size: int = 250
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once."""
+    posteriors = [autoencoder.encode(chunk) for chunk in x.split(batch_size)]
+    return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
+
+
+def latent_training(
+    autoencoder: KLAutoencoder | VQAutoencoder,
+    x: Tensor,
+    condition: Tensor,
+    encoder: nn.Module,
+    unet: UNet,
+    *,
+    num_steps: int,
+    batch_size: int = 128,
+    learning_rate: float = 1.5e-3,
+    seed: int,
+) -> Training:
+    """The diffusion model of images x (N, C, H, W) under their conditions (k N, ...), on the autoencoder's latents.
+
+    Each image has k conditions: condition i is one of image i modulo N.
+    """
+    mean, std = posterior_moments(autoencoder, x)
+    model = LatentDiffusion(autoencoder, unet, encoder, NoiseSchedule.cosine())
+    model.measure_latents(mean, std)
+    moments = (m.repeat(len(condition) // len(x), 1, 1, 1) for m in (model.standardize(mean), std / model.latent_std))
+    batches = Batches(*moments, condition, batch_size=batch_size, seed=seed)
+    settings = dict(num_steps=num_steps, learning_rate=learning_rate, seed=seed)
+    return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
+
+
+def fashion_class(
+    quick: bool = False,
+    autoencoder: KLAutoencoder | VQAutoencoder | None = None,
+    widths: tuple[int, int] = (64, 128),
+    num_steps: int = 24_000,
+) -> Training:
+    """The class-conditional latent diffusion model on the latents of an autoencoder, by default the shipped one."""
+    autoencoder = autoencoder or KLAutoencoder.load("fashion-autoencoder")
+    x, y = fashion_mnist()
+    if quick:
+        x, y, num_steps = x[:10_000], y[:10_000], 150
+    unet, encoder = seeded(lambda: (UNet(widths=widths), ClassEncoder()), seed=4)
+    return latent_training(autoencoder, x, y, encoder, unet, num_steps=num_steps, seed=4)
+
+
+def on_latents_of(name: str) -> Recipe:
+    """The recipe of a small latent diffusion model on an autoencoder of the ladder, for the same time on each."""
+    return lambda quick=False: fashion_class(quick, load_autoencoder(name), widths=(32, 64), num_steps=4_000)
+
+
+DOWNSTREAM = {f"fashion-class-{kind}": on_latents_of(f"fashion-{kind}-f4") for kind in ("kl", "vq")}

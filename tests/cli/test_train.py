@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from ldm_teach.cli import main as cli
+from ldm_teach.models import checkpoint
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.training.batches import Batches
+from ldm_teach.training.losses import diffusion_loss
+from ldm_teach.training.recipes.recipe import Training
+from tests.conftest import make_tiny_model
+
+
+def tiny_recipe(quick: bool = False) -> Training:
+    model = make_tiny_model()
+    columns = torch.randn(64, 2, 4, 4), torch.full((64, 2, 4, 4), 0.1), torch.arange(64) % 3
+    batches = Batches(*columns, batch_size=8)
+    return Training(model, diffusion_loss(model.schedule, drop=0.2), batches, dict(num_steps=3 if quick else 6))
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    monkeypatch.setitem(cli.RECIPES, "tiny", tiny_recipe)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_train_saves_the_averaged_model_and_resumes(tiny, capsys):
+    cli.main(["train", "tiny", "--quick", "--device", "cpu"])
+    assert "saved runs/tiny-quick after" in capsys.readouterr().out
+    assert LatentDiffusion.load(tiny / "runs" / "tiny-quick").sample([0, 1], num_steps=2).shape == (2, 1, 12, 12)
+    assert checkpoint.header(tiny / "runs" / "tiny-quick" / "state")["config"]["step"] == 3
+    cli.main(["train", "tiny", "--quick", "--resume", "--out", str(tiny / "out")])
+    assert (tiny / "out" / "model.json").is_file()

@@ -1,0 +1,80 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ldm_teach.interactive import pictures
+from ldm_teach.interactive.plots import PALETTE, loss_curves, show
+
+
+def test_pixels_go_from_black_to_white():
+    x = torch.tensor([-1.0, 0.0, 1.0, 7.0]).reshape(1, 1, 2, 2)
+    assert pictures.to_pixels(x).ravel().tolist() == [0, 128, 255, 255]
+
+
+def test_tile_puts_images_row_by_row_on_white():
+    x = torch.stack([torch.full((1, 2, 3), v) for v in (-1.0, 0.0, -1.0)])
+    canvas = pictures.tile(x, columns=2, gap=1)[..., 0]
+    assert canvas.shape == (5, 7)
+    assert (canvas[:2, :3] == 0).all() and (canvas[:2, 4:] == 128).all() and (canvas[3:, :3] == 0).all()
+    assert (canvas[2] == 255).all() and (canvas[3:, 4:] == 255).all()
+
+
+def test_maps_are_grey_where_empty_and_have_a_colour_of_the_palette_for_each_kind():
+    picture = pictures.map_picture(torch.tensor([[[0, 1, 2], [3, 4, 0]]]))
+    assert picture.shape == (1, 3, 2, 3)
+    shown = ["#{:02X}{:02X}{:02X}".format(*pixel) for pixel in pictures.to_pixels(picture).reshape(6, 3)]
+    assert shown[0] == shown[5] == "#808080"
+    assert shown[1:5] == list(pictures.MAP_COLOURS.values()) and set(shown[1:5]) < set(PALETTE)
+    assert pictures.map_picture(torch.zeros(0, 4, 4, dtype=torch.int64)).shape == (0, 3, 4, 4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_can_be_read_back(channels):
+    x = torch.rand(4, channels, 5, 5) * 2 - 1
+    image = np.asarray(Image.open(io.BytesIO(pictures.png(x, columns=2, zoom=2))))
+    assert image.shape[:2] == (24, 24) and image.ndim == (2 if channels == 1 else 3)
+
+
+def test_figures_have_titles_labels_and_alternative_text():
+    figure = pictures.labelled_grid(torch.zeros(12, 1, 4, 4), ["a", "b"], ["c", "d", "e"], "a finding")
+    axes = figure.axes[0]
+    assert axes.get_title() == "a finding"
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b"]
+    asked = pictures.labelled_grid(torch.zeros(4, 1, 4, 4), ["a", "b"], ["c"], "", torch.ones(2, 1, 4, 4)).axes[0]
+    assert [t.get_text() for t in asked.get_xticklabels()] == ["asked", "c"]
+    picture = asked.images[0].get_array()
+    assert picture[0, 0] == 255 and picture[0, 11] == 255 and picture[0, 12] < 200  # the picture, a gap, the images
+    curve = loss_curves({"one": [1.0, 0.5]}, "falls").axes[0]
+    assert curve.get_xlabel() == "training step" and curve.get_ylabel() == "loss"
+    shown = show(figure, alt="words")
+    data, metadata = shown._repr_mimebundle_()
+    assert "image/png" in data and metadata["image/png"]["alt"] == "words"
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: pictures.to_pixels(torch.zeros(2, 2, 4, 4)), r"want \(B, C, H, W\) with C = 1 or 3"),
+        (
+            lambda: pictures.labelled_grid(torch.zeros(5, 1, 4, 4), ["a", "b"], ["c"], ""),
+            "want a multiple of 2 rows x 1 columns",
+        ),
+        (
+            lambda: pictures.labelled_grid(torch.zeros(4, 1, 4, 4), ["a", "b"], ["c"], "", torch.zeros(3, 1, 4, 4)),
+            "asked holds 3 pictures; want one for each of 2 rows",
+        ),
+        (
+            lambda: pictures.map_picture(torch.zeros(4, 4, dtype=torch.int64)),
+            r"\(4, 4\); want int64 of shape \(B, H, W\)",
+        ),
+        (lambda: pictures.map_picture(torch.zeros(1, 4, 4)), "maps is a float32 tensor"),
+        (lambda: pictures.map_picture(torch.tensor([[[0, 5]]])), "maps hold classes from 0 to 5; want 0 to 4"),
+        (lambda: pictures.map_picture(torch.tensor([[[-1, 0]]])), "maps hold classes from -1 to 0; want 0 to 4"),
+    ],
+)
+def test_bad_arguments(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -1,0 +1,63 @@
+import math
+
+import pytest
+import torch
+
+from ldm_teach.models.attention import Attention, listened
+from ldm_teach.models.unet import UNet
+
+
+def randomized(module: torch.nn.Module) -> torch.nn.Module:
+    """The module with no parameter at zero: the zero-initialized ends would hide what is inside."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in module.parameters():
+        parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
+    return module.eval()
+
+
+@pytest.fixture
+def unet() -> UNet:
+    return randomized(UNet(channels=3, widths=(16, 32), heads=(0, 2), token_width=8))
+
+
+def inputs(batch: int = 4):
+    generator = torch.Generator().manual_seed(1)
+    x, tokens = torch.randn(batch, 3, 8, 8, generator=generator), torch.randn(batch, 5, 8, generator=generator)
+    return x, torch.arange(batch) * 100, tokens
+
+
+def test_attention_is_its_formula():
+    attention = randomized(Attention(8, 6, heads=2)).double()
+    generator = torch.Generator().manual_seed(2)
+    x, context = (torch.randn(1, n, c, generator=generator).double() for n, c in ((3, 8), (5, 6)))
+    q, (k, v) = attention.to_q(x), attention.to_kv(context).chunk(2, dim=-1)
+    out = []
+    for head in range(2):
+        part = slice(4 * head, 4 * head + 4)
+        weights = (q[0, :, part] @ k[0, :, part].T / math.sqrt(4)).softmax(dim=-1)
+        out.append(weights @ v[0, :, part])
+    torch.testing.assert_close(attention(x, context)[0], attention.to_out(torch.cat(out, dim=-1)))
+
+
+def test_the_weights_are_those_that_the_output_is_made_with():
+    attention = randomized(Attention(8, 6, heads=2)).double()
+    x, context = torch.randn(3, 4, 8).double(), torch.randn(3, 5, 6).double()
+    weights = attention.weights(x, context)
+    assert weights.shape == (3, 2, 4, 5)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 2, 4).double())
+    values = attention.project(x, context)[2]
+    torch.testing.assert_close(attention.to_out((weights @ values).transpose(1, 2).flatten(2)), attention(x, context))
+
+
+def test_listening_keeps_the_weights_of_each_layer_and_changes_nothing(unet):
+    x, t, tokens = inputs()
+    silent = unet(x, t, tokens)
+    with listened(unet) as kept:
+        heard = unet(x, t, tokens)
+    assert torch.equal(silent, heard)
+    assert [tuple(w.shape) for w in kept] == [(4, 2, 16, 5)] * 2  # at 4x4, on the way down and up
+    unet(x, t, tokens)
+    assert len(kept) == 2
+    with listened(UNet(channels=3, widths=(16,), heads=(2,), token_width=8, concatenate=True)) as kept:
+        pass
+    assert kept == []

@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from ldm_teach.training.batches import Batches
+
+
+def test_batches_are_a_pure_function_of_seed_and_index():
+    rows = torch.arange(10)
+    a, b = Batches(rows, rows + 100, batch_size=3, seed=1), Batches(rows, rows + 100, batch_size=3, seed=1)
+    forward = [a[i][0].tolist() for i in range(9)]
+    assert forward == [b[i][0].tolist() for i in reversed(range(9))][::-1]
+    assert forward != [Batches(rows, batch_size=3, seed=2)[i][0].tolist() for i in range(9)]
+    assert all(torch.equal(y, x + 100) for x, y in (a[i] for i in range(9)))
+    epochs = [[row for batch in forward[i : i + 3] for row in batch] for i in (0, 3, 6)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs) and epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: Batches(torch.zeros(3), torch.zeros(4), batch_size=1), r"columns have lengths \[3, 4\]"),
+        (lambda: Batches(torch.zeros(3), batch_size=4), "batch_size is 4; want 1 to 3"),
+    ],
+)
+def test_bad_arguments(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

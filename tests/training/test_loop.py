@@ -1,0 +1,163 @@
+import copy
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ldm_teach.training.batches import Batches
+from ldm_teach.training.loop import cosine_decay, fit, linear_decay, update_average
+from ldm_teach.training.losses import (
+    diffusion_loss,
+)
+from tests.conftest import make_tiny_model
+
+ROOT = Path(__file__).parents[2]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def latents(n: int = 64) -> tuple[torch.Tensor, ...]:
+    return torch.randn(n, 2, 4, 4, generator=seeded()), torch.full((n, 2, 4, 4), 0.1), torch.arange(n) % 3
+
+
+def training(**settings):
+    """A tiny latent diffusion training: (model, average, generator of steps)."""
+    model = make_tiny_model()
+    average = copy.deepcopy(model)
+    loss = diffusion_loss(model.schedule, drop=0.2)
+    batches = Batches(*latents(), batch_size=8)
+    return model, average, fit(model, loss, batches, average=average, device="cpu", **dict(num_steps=12) | settings)
+
+
+def weights(module: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_a_linear_regression_is_learned():
+    """|W x - y|^2 has a known minimum; the loop must find it."""
+    x = torch.randn(256, 3, generator=seeded())
+    want = torch.tensor([[1.0, -2.0, 0.5]])
+    model = nn.Linear(3, 1, bias=False)
+    loss = lambda model, batch, generator: F.mse_loss(model(batch[0]), batch[1])  # noqa: E731
+    steps = list(
+        fit(
+            model,
+            loss,
+            Batches(x, x @ want.T, batch_size=32),
+            num_steps=400,
+            learning_rate=0.05,
+            weight_decay=0,
+            device="cpu",
+        )
+    )
+    assert [step.step for step in steps] == list(range(1, 401)) and steps[-1].images_per_second > 0
+    torch.testing.assert_close(model.weight.detach(), want, rtol=0, atol=1e-2)
+
+
+def test_the_autoencoder_is_frozen_and_the_rest_learns():
+    model, average, steps = training()
+    before, frozen = weights(model.unet), weights(model.autoencoder)
+    list(steps)
+    assert torch.equal(weights(model.autoencoder), frozen)
+    assert not torch.equal(weights(model.unet), before)
+    assert not torch.equal(weights(average.unet), weights(model.unet)) and not torch.equal(
+        weights(average.unet), before
+    )
+
+
+def test_average_is_its_recursion():
+    model, average = nn.Linear(2, 2), nn.Linear(2, 2)
+    before = average.weight.detach().clone()
+    update_average(average, model, step=3, decay=0.999)  # (1 + 3) / (10 + 3) < 0.999
+    torch.testing.assert_close(average.weight.detach(), 4 / 13 * before + 9 / 13 * model.weight.detach())
+    before = average.weight.detach().clone()
+    update_average(average, model, step=10**6, decay=0.9)
+    torch.testing.assert_close(average.weight.detach(), 0.9 * before + 0.1 * model.weight.detach())
+
+
+def test_average_copies_buffers():
+    model, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    model.running_mean.fill_(3.0)
+    update_average(average, model, step=3, decay=0.999)
+    assert torch.equal(average.running_mean, model.running_mean)
+
+
+def test_decays_go_from_one_to_zero():
+    for decay in (linear_decay, cosine_decay):
+        assert decay(0) == 1 and decay(0.5) == pytest.approx(0.5) and decay(1) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (dict(num_steps=0), "num_steps, save_every and warmup_steps are 0, 1000 and 100; want at least 1, 1 and 0"),
+        (dict(resume=True), "resume is True but directory is None"),
+        (dict(device="tpu"), "device is 'tpu'; this machine has"),
+    ],
+)
+def test_bad_arguments(settings, words):
+    model = make_tiny_model()
+    loss, batches = diffusion_loss(model.schedule, drop=0.1), Batches(*latents(), batch_size=8)
+    with pytest.raises(ValueError, match=words):
+        list(fit(model, loss, batches, **dict(num_steps=1, device="cpu") | settings))
+
+
+def meta_loss(model, batch, generator):
+    return diffusion_loss(model.schedule, drop=0.2)(model, batch, generator)
+
+
+def test_a_training_step_on_meta_reads_nothing_back():
+    """On the meta device .item() and most mixing with the CPU are errors: here in a whole step."""
+    model = make_tiny_model().train()
+    schedule, model.schedule = model.schedule, None
+    model, average = model.to("meta"), copy.deepcopy(model).to("meta")
+    model.schedule = schedule
+    batch = tuple(b[:8].to("meta") for b in latents())
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-3)
+    value = meta_loss(model, batch, None)
+    value.backward()
+    nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+    optimizer.step()
+    update_average(average, model, 0, 0.999)
+    assert value.device.type == "meta"
+    with pytest.raises(RuntimeError, match=r"cannot be called on meta tensors"):
+        value.item()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_training_step_with_mixed_precision_on_a_gpu():
+    model, average, steps = training(device="cuda", num_steps=5)
+    losses = [float(step.loss) for step in steps]
+    assert all(loss == loss for loss in losses) and next(model.unet.parameters()).is_cuda and weights(average).is_cuda
+
+
+def test_two_processes_train_one_model(tmp_path):
+    """Two gloo ranks: different batches, the same weights after each step."""
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import sys; sys.path.insert(0, {str(ROOT)!r})
+        from pathlib import Path
+        from tests.training.test_loop import training, weights
+        from accelerate import Accelerator
+        model, average, steps = training(num_steps=3)
+        losses = [float(step.loss) for step in steps]
+        rank = Accelerator(cpu=True).process_index
+        Path({str(tmp_path)!r}, f"rank{{rank}}").write_text(f"{{losses}} {{weights(model).sum().item()!r}}")
+        """)
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
+    env = dict(os.environ, OMP_NUM_THREADS="1", ACCELERATE_USE_CPU="true")
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    assert done.returncode == 0, done.stderr
+    ranks = [(tmp_path / f"rank{i}").read_text().rsplit(" ", 1) for i in range(2)]
+    assert ranks[0][0] != ranks[1][0] and ranks[0][1] == ranks[1][1]
