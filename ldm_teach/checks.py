@@ -1,6 +1,7 @@
 """What every public function checks at its door: types, shapes, dtypes and Python numbers, never a tensor's values."""
 
 from numbers import Real
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -29,21 +30,26 @@ def timesteps(t: Tensor, x: Tensor) -> Tensor:
     return t
 
 
-def between(name: str, value: Real, low: float, high: float) -> Real:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a Python number, or one of numpy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def between(name: str, value: Any, low: float, high: float) -> float:
     """value itself. Raises ValueError unless it is a Python number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+    if not is_number(value) or not low <= value <= high:
         raise ValueError(f"{name} is {value!r}; want a number from {low:g} to {high:g}")
     return value
 
 
-def positive(name: str, value: Real) -> Real:
+def positive(name: str, value: Any) -> float:
     """value itself. Raises ValueError unless it is a Python number above 0."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < float("inf"):
+    if not is_number(value) or not 0 < value < float("inf"):
         raise ValueError(f"{name} is {describe(value)}; want a number above 0")
     return value
 
 
-def count(name: str, value: int, high: int | None = None) -> int:
+def count(name: str, value: Any, high: int | None = None) -> int:
     """value itself. Raises ValueError unless it is an int from 1 to `high`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (high is not None and value > high):
         raise ValueError(f"{name} is {value!r}; want an int {'of at least 1' if high is None else f'from 1 to {high}'}")

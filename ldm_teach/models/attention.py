@@ -33,13 +33,13 @@ class Attention(nn.Module):
         return tuple(h.unflatten(-1, (self.heads, -1)).transpose(1, 2) for h in (q, k, v))
 
     def weights(self, x: Tensor, context: Tensor) -> Tensor:
-        """How much each query listens to each token, softmax(Q K^T / sqrt(d)): (B, heads, N, L), each row sums to 1."""
+        """The weight of each token for each query, softmax(Q K^T / sqrt(d)): (B, heads, N, L), each row of sum 1."""
         q, k, _ = self.project(x, context)
         return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1)
 
 
 @contextlib.contextmanager
-def listened(network: nn.Module) -> Iterator[list[Tensor]]:
+def recording_attention(network: nn.Module) -> Iterator[list[Tensor]]:
     """Keeps the weights of every cross-attention of a network, call by call in the order of the layers.
 
     In the `with` block each forward pass of each TransformerBlock adds a tensor (B, heads, N, L) to the list.
@@ -77,7 +77,8 @@ class TransformerBlock(nn.Module):
         self.positions = positions
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
-        place = grid_positions(*x.shape[2:], x.shape[1], x) if self.positions else 0
+        height, width = x.shape[2:]
+        place = grid_positions(height, width, x.shape[1], x) if self.positions else 0
         h = x.flatten(2).transpose(1, 2)  # (B, C, H, W) -> (B, H*W, C)
         normed = self.norm_self(h) + place
         h = h + self.self_attention(normed, normed)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 
 from ldm_teach.models import checkpoint
 from ldm_teach.models.layers import ResidualBlock, normalize
+from ldm_teach.theory.tensors import draw_like
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,7 @@ class DiagonalGaussian:
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """mean + std * noise, the reparameterization of Kingma & Welling 2014, eq. 4. Returns (B, c, h, w)."""
-        device = generator.device if generator else self.mean.device
-        noise = torch.randn(self.mean.shape, dtype=self.mean.dtype, device=device, generator=generator)
-        return self.mean + self.std * noise.to(self.mean.device)
+        return self.mean + self.std * draw_like(self.mean, generator)
 
     def kl(self) -> Tensor:
         """KL(q(z|x) || N(0, I)) in nats, elementwise: (mean^2 + std^2 - 1)/2 - log std. Returns (B, c, h, w).
@@ -46,7 +46,7 @@ class Architecture:
     halving is a pixel unshuffle and the last doubling a pixel shuffle (Shi et al. 2016): no convolution of any width
     runs at full resolution, where it costs most and buys least. `widths` and `depths` give the channels and the
     decoder's residual blocks at each resolution from the finest on, max(1, m) entries each; the encoder has one block
-    fewer at each, for seeing is easier than drawing.
+    fewer at each.
     Raises ValueError for a factor other than 1, 2, 4, 8, or widths and depths of another length.
     """
 
@@ -120,6 +120,7 @@ class Architecture:
         return z.contiguous(memory_format=torch.channels_last)
 
 
+@checkpoint.registered
 class KLAutoencoder(nn.Module):
     """A convolutional autoencoder whose latent is a Gaussian (Rombach et al. 2022, "KL-reg").
 
@@ -129,7 +130,7 @@ class KLAutoencoder(nn.Module):
     def __init__(self, **architecture):
         super().__init__()
         self.architecture = Architecture(**architecture)
-        self.config = asdict(self.architecture)
+        self.config: dict[str, Any] = asdict(self.architecture)
         self.encoder = self.architecture.encoder(2 * self.architecture.latent_channels)
         self.decoder = self.architecture.decoder()
         self.to(memory_format=torch.channels_last)  # what convolutions on a CPU, and on tensor cores, read fastest
@@ -156,13 +157,9 @@ class KLAutoencoder(nn.Module):
 
     def save(self, directory: Path | str) -> None:
         """Write the autoencoder to a directory, in half precision."""
-        checkpoint.write(directory, "KLAutoencoder", self.config, checkpoint.to_half(self.state_dict()))
+        checkpoint.save(self, directory)
 
     @classmethod
     def load(cls, name_or_dir: Path | str) -> "KLAutoencoder":
         """The autoencoder saved in a directory or shipped under a name, in evaluation mode."""
-        directory = checkpoint.locate(name_or_dir)
-        config, tensors = checkpoint.read(directory, "KLAutoencoder")
-        autoencoder = cls(**config)
-        checkpoint.fill(autoencoder, tensors, directory)
-        return autoencoder.eval()
+        return checkpoint.load(cls, name_or_dir)

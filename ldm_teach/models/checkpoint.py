@@ -1,17 +1,52 @@
-"""A model on disk: one safetensors file and one json file beside it, and nothing that could run code."""
+"""A model on disk: one safetensors file and one json file beside it, and nothing that could run code.
+
+`save` and `load` are for whole models, whose class is `registered` and whose `config` are the arguments that make it.
+`write_tensors` and `read_tensors` are the files below them, which the state of a training is kept in, too.
+"""
 
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ldm_teach import paths
+from ldm_teach.theory.schedule import NoiseSchedule
 
 VERSION = 1
+CLASSES: dict[str, type[nn.Module]] = {}  # the classes that a checkpoint may name
+
+
+class Registered(Protocol):
+    """A module that can be made anew from its config, whose items are the arguments of its class."""
+
+    config: dict[str, Any]
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def registered(cls: type[M]) -> type[M]:
+    """The class itself, from now on one that a checkpoint may name: a class decorator."""
+    CLASSES[cls.__name__] = cls
+    return cls
+
+
+def part(module: Registered) -> dict[str, Any]:
+    """A module as an item of the config of a whole: its class's name and its config. `made` is the way back."""
+    return dict(kind=type(module).__name__, **module.config)
+
+
+def made(part: dict[str, Any]) -> Any:
+    """The module that a `part` names, with new weights. Raises ValueError for a class that is not registered."""
+    if part.get("kind") not in CLASSES:
+        raise ValueError(f"part has kind {part.get('kind')!r}; want one of {', '.join(CLASSES)}")
+    return CLASSES[part["kind"]](**{name: value for name, value in part.items() if name != "kind"})
 
 
 def sha256(path: Path) -> str:
@@ -20,7 +55,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write(directory: Path | str, kind: str, config: dict, tensors: dict[str, Tensor], stem: str = "model") -> None:
+def write_tensors(
+    directory: Path | str, kind: str, config: dict, tensors: dict[str, Tensor], stem: str = "model"
+) -> None:
     """Write `tensors` to STEM.safetensors, then model.json naming that file, its SHA-256, the kind and the config.
 
     Each file appears whole or not at all, the json last: with a new stem for each call, a process killed at any moment
@@ -54,8 +91,8 @@ def header(directory: Path | str) -> dict:
         raise ValueError(f"{path} is not the header of an ldm_teach checkpoint: {error!r}") from error
 
 
-def read(directory: Path | str, kind: str) -> tuple[dict, dict[str, Tensor]]:
-    """The config and the tensors that `write` stored in a directory.
+def read_tensors(directory: Path | str, kind: str) -> tuple[dict, dict[str, Tensor]]:
+    """The config and the tensors that `write_tensors` stored in a directory.
 
     Raises what `header` raises, FileNotFoundError where the weights are missing, and ValueError where the kind or the
     version is another or the weights are not those that the json was written with.
@@ -86,7 +123,7 @@ def locate(name_or_dir: Path | str) -> Path:
         return known[str(name_or_dir)]
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_dir)!r}: it is neither a directory with a model.json nor one of those shipped "
-        f"({', '.join(known) or 'none'}); train it with `python -m ldm_teach train NAME`"
+        f"({', '.join(known) or 'none'}); train it with `python -m ldm_teach train NAME`; {paths.looked_for()}"
     )
 
 
@@ -111,3 +148,26 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], where: Path | str) -> No
     if faults:
         raise ValueError(f"the weights in {where} do not fit: " + "; ".join(faults[:5]))
     module.load_state_dict(tensors)
+
+
+def save(model: nn.Module, directory: Path | str) -> None:
+    """Write a model to a directory: its class, its config, its weights in half precision, its schedule in double."""
+    tensors = to_half(model.state_dict())
+    if isinstance(schedule := getattr(model, "schedule", None), NoiseSchedule):
+        tensors["schedule.alpha_bar"] = schedule.alpha_bar
+    write_tensors(directory, type(model).__name__, cast(Registered, model).config, tensors)
+
+
+def load(cls: type[M], name_or_dir: Path | str, build: Callable[..., M] | None = None) -> M:
+    """The model of class `cls` that `save` wrote, from a directory or by its shipped name: on the CPU, to be evaluated.
+
+    build: makes the model from the items of its config and its schedule, by default the class itself.
+    Raises what `locate` and `read_tensors` raise, and ValueError for weights that do not fit.
+    """
+    directory = locate(name_or_dir)
+    config, tensors = read_tensors(directory, cls.__name__)
+    if "schedule.alpha_bar" in tensors:
+        config["schedule"] = NoiseSchedule(tensors.pop("schedule.alpha_bar"))
+    model = (build or cls)(**config)
+    fill(model, tensors, directory)
+    return model.eval()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ def convolution(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequ
     )
 
 
+@checkpoint.registered
 class ImageClassifier(nn.Module):
     """A small convolutional classifier, p(y|x) for clean images x: (B, image_channels, H, W).
 
@@ -29,7 +31,7 @@ class ImageClassifier(nn.Module):
 
     def __init__(self, image_channels: int = 1, num_classes: int = 10, widths: tuple[int, int, int] = (32, 64, 128)):
         super().__init__()
-        self.config = dict(image_channels=image_channels, num_classes=num_classes, widths=tuple(widths))
+        self.config: dict[str, Any] = dict(image_channels=image_channels, num_classes=num_classes, widths=tuple(widths))
         full, half, quarter = widths
         self.layers = nn.ModuleList(
             [
@@ -60,18 +62,15 @@ class ImageClassifier(nn.Module):
 
     def save(self, directory: Path | str) -> None:
         """Write the classifier to a directory, in half precision."""
-        checkpoint.write(directory, "ImageClassifier", self.config, checkpoint.to_half(self.state_dict()))
+        checkpoint.save(self, directory)
 
     @classmethod
     def load(cls, name_or_dir: Path | str) -> "ImageClassifier":
         """The classifier saved in a directory or shipped under a name, in evaluation mode."""
-        directory = checkpoint.locate(name_or_dir)
-        config, tensors = checkpoint.read(directory, "ImageClassifier")
-        classifier = cls(**config)
-        checkpoint.fill(classifier, tensors, directory)
-        return classifier.eval()
+        return checkpoint.load(cls, name_or_dir)
 
 
+@checkpoint.registered
 class NoisyClassifier(nn.Module):
     """f_phi(y|z_t, t), which knows noise: latents (B, channels, H, W) and t (B,) int64 -> logits (B, num_classes).
 
@@ -93,7 +92,9 @@ class NoisyClassifier(nn.Module):
     ):
         super().__init__()
         self.schedule = schedule
-        self.config = dict(channels=channels, num_classes=num_classes, widths=tuple(widths), depth=depth)
+        self.config: dict[str, Any] = dict(
+            channels=channels, num_classes=num_classes, widths=tuple(widths), depth=depth
+        )
         fine, coarse = widths
         self.embed_time = TimeEmbedding(fine, 2 * coarse)
         self.enter = nn.Conv2d(channels, fine, 3, padding=1)
@@ -132,14 +133,9 @@ class NoisyClassifier(nn.Module):
 
     def save(self, directory: Path | str) -> None:
         """Write the classifier to a directory, in half precision (the schedule in double)."""
-        tensors = checkpoint.to_half(self.state_dict()) | {"schedule.alpha_bar": self.schedule.alpha_bar}
-        checkpoint.write(directory, "NoisyClassifier", self.config, tensors)
+        checkpoint.save(self, directory)
 
     @classmethod
     def load(cls, name_or_dir: Path | str) -> "NoisyClassifier":
         """The classifier saved in a directory or shipped under a name, in evaluation mode."""
-        directory = checkpoint.locate(name_or_dir)
-        config, tensors = checkpoint.read(directory, "NoisyClassifier")
-        classifier = cls(NoiseSchedule(tensors.pop("schedule.alpha_bar")), **config)
-        checkpoint.fill(classifier, tensors, directory)
-        return classifier.eval()
+        return checkpoint.load(cls, name_or_dir)

@@ -1,19 +1,33 @@
-"""Condition encoders tau_theta: each turns one kind of condition into tokens for the cross-attention of the U-Net.
-
-An encoder is a module with `check(condition)`, which validates what a user hands in before it moves to the device,
-`forward(condition) -> tokens (B, L, token_width)`, and `null` (L, token_width), the learned tokens of "no condition".
-Source: Rombach et al. 2022, sec. 3.3; the null condition, Ho & Salimans 2022, sec. 3.2.
-"""
+"""Condition encoders tau_theta: each turns one kind of condition into tokens for the cross-attention of the U-Net."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ldm_teach import checks
+from ldm_teach.models import checkpoint
 from ldm_teach.models.layers import ResidualBlock, grid_positions
 from ldm_teach.words import split_words
+
+
+class ConditionEncoder(Protocol):
+    """tau_theta(y): what a LatentDiffusion asks of the module that reads its condition.
+
+    config: the arguments that make it anew, `token_width` among them.  null: (L, token_width), the learned tokens of
+    "no condition".  check: validates what a user hands in, before it moves to the device, and returns it as a tensor.
+    Calling it turns such a tensor into tokens (B, L, token_width).
+    Source: Rombach et al. 2022, sec. 3.3; the null condition, Ho & Salimans 2022, sec. 3.2.
+    """
+
+    config: dict[str, Any]
+    null: nn.Parameter
+
+    def check(self, condition: Any, /) -> Tensor: ...
+
+    def __call__(self, condition: Tensor, /) -> Tensor: ...
 
 
 def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
@@ -31,12 +45,13 @@ def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
     return labels
 
 
+@checkpoint.registered
 class ClassEncoder(nn.Module):
     """A class label as `num_tokens` learned tokens: y (B,) int64 -> (B, num_tokens, token_width)."""
 
     def __init__(self, num_classes: int = 10, token_width: int = 128, num_tokens: int = 4):
         super().__init__()
-        self.config = dict(num_classes=num_classes, token_width=token_width, num_tokens=num_tokens)
+        self.config: dict[str, Any] = dict(num_classes=num_classes, token_width=token_width, num_tokens=num_tokens)
         self.table = nn.Embedding(num_classes, num_tokens * token_width)
         self.null = nn.Parameter(torch.randn(num_tokens, token_width))
 
@@ -48,6 +63,7 @@ class ClassEncoder(nn.Module):
         return self.table(labels).unflatten(1, self.null.shape)  # (B, L*C) -> (B, L, C)
 
 
+@checkpoint.registered
 class TextEncoder(nn.Module):
     """Captions as one token a word, made by a small transformer: (B,) str -> (B, max_words, token_width).
 
@@ -62,14 +78,13 @@ class TextEncoder(nn.Module):
         if len(set(vocabulary)) != len(vocabulary):
             raise ValueError("vocabulary holds a word twice; want each word once")
         vocabulary = list(vocabulary)
-        self.config = dict(
+        self.config: dict[str, Any] = dict(
             vocabulary=vocabulary, max_words=max_words, token_width=token_width, depth=depth, heads=heads
         )
         self.numbers = {word: number for number, word in enumerate(vocabulary, start=1)}  # 0 is the padding word
         self.words = nn.Embedding(1 + len(vocabulary), token_width)
-        self.positions = nn.Parameter(
-            torch.randn(max_words, token_width)
-        )  # as loud as the words, or order is not heard
+        # Of the size of the words: with positions a tenth as large the order of words was not learned.
+        self.positions = nn.Parameter(torch.randn(max_words, token_width))
         layer = nn.TransformerEncoderLayer(
             token_width, heads, 4 * token_width, dropout=0, activation="gelu", batch_first=True, norm_first=True
         )
@@ -127,9 +142,10 @@ class SpatialTokens(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         bottom, right = self.padding
         x = self.block(self.enter(F.pad(x, (0, right, 0, bottom), mode="replicate")))  # (B, C, h, w)
-        return x.flatten(2).transpose(1, 2) + grid_positions(*self.grid, x.shape[1], x)  # (B, L, C)
+        return x.flatten(2).transpose(1, 2) + grid_positions(self.grid[0], self.grid[1], x.shape[1], x)  # (B, L, C)
 
 
+@checkpoint.registered
 class MapEncoder(nn.Module):
     """A semantic map as spatial tokens: maps (B, H, W) int64 with values 0..num_classes-1 -> (B, L, token_width)."""
 
@@ -137,7 +153,9 @@ class MapEncoder(nn.Module):
         self, num_classes: int, image_size: tuple[int, int] = (32, 32), patch: int = 4, token_width: int = 128
     ):
         super().__init__()
-        self.config = dict(num_classes=num_classes, image_size=tuple(image_size), patch=patch, token_width=token_width)
+        self.config: dict[str, Any] = dict(
+            num_classes=num_classes, image_size=tuple(image_size), patch=patch, token_width=token_width
+        )
         self.tokens = SpatialTokens(num_classes, image_size, patch, token_width)
         self.null = nn.Parameter(torch.randn(self.tokens.length, token_width))
 
@@ -157,6 +175,7 @@ class MapEncoder(nn.Module):
         return self.tokens(one_hot.to(self.null.dtype))
 
 
+@checkpoint.registered
 class ImageEncoder(nn.Module):
     """An image, blurred say, as spatial tokens: x (B, image_channels, H, W) in [-1, 1] -> (B, L, token_width)."""
 
@@ -164,7 +183,7 @@ class ImageEncoder(nn.Module):
         self, image_channels: int = 1, image_size: tuple[int, int] = (28, 28), patch: int = 4, token_width: int = 128
     ):
         super().__init__()
-        self.config = dict(
+        self.config: dict[str, Any] = dict(
             image_channels=image_channels, image_size=tuple(image_size), patch=patch, token_width=token_width
         )
         self.tokens = SpatialTokens(image_channels, image_size, patch, token_width)
@@ -180,6 +199,3 @@ class ImageEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.tokens(x)
-
-
-ENCODERS = {encoder.__name__: encoder for encoder in (ClassEncoder, TextEncoder, MapEncoder, ImageEncoder)}

@@ -1,13 +1,13 @@
 """A patch discriminator, which learns to tell reconstructions from images so that the decoder may learn to fool it."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder
 from ldm_teach.models.layers import normalize
-from ldm_teach.models.vector_quantization import Codes, VQAutoencoder
+from ldm_teach.models.vector_quantization import Autoencoder, Latent
 
 
 class PatchCritic(nn.Module):
@@ -41,7 +41,7 @@ class Criticism(NamedTuple):
     """
 
     reconstruction: Tensor
-    latent: DiagonalGaussian | Codes
+    latent: Latent
     fooled: Tensor
     fake: Tensor
     real: Tensor
@@ -55,7 +55,7 @@ class CriticizedAutoencoder(nn.Module):
     alone: the critic has done its work.
     """
 
-    def __init__(self, autoencoder: KLAutoencoder | VQAutoencoder, critic: PatchCritic):
+    def __init__(self, autoencoder: Autoencoder, critic: PatchCritic):
         super().__init__()
         self.autoencoder, self.critic = autoencoder, critic
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -75,6 +75,6 @@ class CriticizedAutoencoder(nn.Module):
             self.steps += 1
         return Criticism(reconstruction, latent, fooled, fake, real, steps)
 
-    def save(self, directory) -> None:
+    def save(self, directory: Path | str) -> None:
         """Write the autoencoder to a directory, as its own `save` does."""
         self.autoencoder.save(directory)

@@ -8,11 +8,12 @@ from torch import Tensor
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.theory.guidance import classifier_guidance, on_interval, rescaled
+from ldm_teach.theory.samplers import Sampler, dpm_solver
 from ldm_teach.theory.schedule import Denoiser
 
 INTERVAL = 300, 700  # the timesteps of guidance on an interval
 
-Method = Callable[[LatentDiffusion, Tensor, float], Denoiser]  # (model, labels (B,), scale) -> guided denoiser
+Method = Callable[[LatentDiffusion, Tensor, float], Denoiser]  # (model, condition (B, ...), scale) -> guided denoiser
 
 
 def with_classifier(classifier: NoisyClassifier, conditional: bool, blind: bool = False) -> Method:
@@ -22,23 +23,45 @@ def with_classifier(classifier: NoisyClassifier, conditional: bool, blind: bool 
     """
 
     def method(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
-        knowing = classifier.log_prob(labels)
-        log_prob = (lambda z_t, t: knowing(z_t, torch.zeros_like(t))) if blind else knowing
+        aware = classifier.log_prob(labels)
+        log_prob = (lambda z_t, t: aware(z_t, torch.zeros_like(t))) if blind else aware
         return classifier_guidance(model.denoiser(labels if conditional else None), log_prob, model.schedule, scale)
 
     return method
 
 
-def classifier_free(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
+def classifier_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale."""
-    return model.denoiser(labels, w=scale)
+    return model.denoiser(condition, w=scale)
 
 
-def on_the_interval(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
+def on_the_interval(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale at the timesteps of INTERVAL, none elsewhere."""
-    return on_interval(model.denoiser(labels, w=scale), model.denoiser(labels), *INTERVAL)
+    return on_interval(model.denoiser(condition, w=scale), model.denoiser(condition), *INTERVAL)
 
 
-def rescaled_free(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
+def rescaled_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale, its prediction shrunk to the size of the conditional one."""
-    return rescaled(model.denoiser(labels, w=scale), model.denoiser(labels), model.schedule)
+    return rescaled(model.denoiser(condition, w=scale), model.denoiser(condition), model.schedule)
+
+
+@torch.no_grad()
+def sample_all(
+    model: LatentDiffusion,
+    condition: Tensor,
+    scale: float,
+    num_steps: int,
+    seed: int,
+    *,
+    method: Method = classifier_free,
+    sampler: Sampler = dpm_solver,
+    batch_size: int = 250,
+) -> Tensor:
+    """A sample (N, C, H, W) for each of N conditions, guided by `method`, in batches, from the noise of one seed.
+
+    condition: as the encoder's `check` returns it, (N, ...).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    settings = dict(num_steps=num_steps, generator=generator, sampler=sampler)
+    chunks = condition.split(batch_size)
+    return torch.cat([model.draw(method(model, chunk, scale), len(chunk), **settings) for chunk in chunks])

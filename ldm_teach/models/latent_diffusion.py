@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 from ldm_teach import checks
 from ldm_teach.models import checkpoint
-from ldm_teach.models.autoencoder import KLAutoencoder
-from ldm_teach.models.conditioning import ENCODERS
+from ldm_teach.models.conditioning import ConditionEncoder
 from ldm_teach.models.unet import UNet
-from ldm_teach.models.vector_quantization import AUTOENCODERS, VQAutoencoder
+from ldm_teach.models.vector_quantization import Autoencoder
 from ldm_teach.theory.guidance import guide
 from ldm_teach.theory.parameterization import eps_from_v
-from ldm_teach.theory.samplers import dpm_solver, final
+from ldm_teach.theory.samplers import Sampler, dpm_solver, final
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
+from ldm_teach.theory.tensors import draw
 
 
+@checkpoint.registered
 class LatentDiffusion(nn.Module):
     """Diffusion in the latent space of an autoencoder (Rombach et al. 2022).
 
@@ -28,9 +29,9 @@ class LatentDiffusion(nn.Module):
 
     def __init__(
         self,
-        autoencoder: KLAutoencoder | VQAutoencoder,
+        autoencoder: Autoencoder,
         unet: UNet,
-        encoder: nn.Module,
+        encoder: ConditionEncoder,
         schedule: NoiseSchedule,
     ):
         super().__init__()
@@ -44,6 +45,15 @@ class LatentDiffusion(nn.Module):
         self.unet, self.encoder, self.schedule = unet, encoder, schedule
         self.register_buffer("latent_mean", torch.zeros(channels, 1, 1))
         self.register_buffer("latent_std", torch.ones(channels, 1, 1))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the parts are made from anew."""
+        return dict(
+            autoencoder=checkpoint.part(self.autoencoder),
+            unet=self.unet.config,
+            encoder=checkpoint.part(self.encoder),
+        )
 
     def measure_latents(self, mean: Tensor, std: Tensor) -> None:
         """Set the latent scale from posterior moments over data, both (N, c, h, w): Var z = Var mean + E std^2.
@@ -112,7 +122,7 @@ class LatentDiffusion(nn.Module):
         num_steps: int = 20,
         generator: torch.Generator | None = None,
         batch_size: int | None = None,
-        sampler: Callable = dpm_solver,
+        sampler: Sampler = dpm_solver,
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1], one for each entry of the condition, guided with weight w.
 
@@ -128,39 +138,26 @@ class LatentDiffusion(nn.Module):
     def draw(
         self,
         denoiser: Denoiser,
-        batch_size: int,
+        batch_size: int | None,
         *,
         num_steps: int = 20,
         generator: torch.Generator | None = None,
-        sampler: Callable = dpm_solver,
+        sampler: Sampler = dpm_solver,
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1] from any denoiser of standardized latents, however it is guided."""
         shape = (checks.count("batch_size", batch_size), *self.autoencoder.latent_shape)
-        device = self.latent_mean.device
-        x_T = torch.randn(shape, generator=generator, device=generator.device if generator else device).to(device)
+        x_T = draw(torch.randn, shape, self.latent_mean, generator)
         return self.decode(final(sampler(denoiser, self.schedule, x_T, num_steps, generator=generator)))
 
     def save(self, directory: Path | str) -> None:
         """Write the whole model to a directory, in half precision (the schedule in double)."""
-        config = dict(
-            autoencoder=dict(kind=type(self.autoencoder).__name__, **self.autoencoder.config),
-            unet=self.unet.config,
-            encoder=dict(kind=type(self.encoder).__name__, **self.encoder.config),
-        )
-        tensors = checkpoint.to_half(self.state_dict()) | {"schedule.alpha_bar": self.schedule.alpha_bar}
-        checkpoint.write(directory, "LatentDiffusion", config, tensors)
+        checkpoint.save(self, directory)
 
     @classmethod
     def load(cls, name_or_dir: Path | str) -> "LatentDiffusion":
         """The model saved in a directory or shipped under a name, on the CPU, in evaluation mode."""
-        directory = checkpoint.locate(name_or_dir)
-        config, tensors = checkpoint.read(directory, "LatentDiffusion")
-        autoencoder, encoder = dict(config["autoencoder"]), dict(config["encoder"])
-        model = cls(
-            AUTOENCODERS[autoencoder.pop("kind")](**autoencoder),
-            UNet(**config["unet"]),
-            ENCODERS[encoder.pop("kind")](**encoder),
-            NoiseSchedule(tensors.pop("schedule.alpha_bar")),
-        )
-        checkpoint.fill(model, tensors, directory)
-        return model.eval()
+
+        def build(autoencoder: dict, unet: dict, encoder: dict, schedule: NoiseSchedule) -> LatentDiffusion:
+            return cls(checkpoint.made(autoencoder), UNet(**unet), checkpoint.made(encoder), schedule)
+
+        return checkpoint.load(cls, name_or_dir, build)

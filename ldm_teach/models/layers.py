@@ -69,6 +69,7 @@ class TimeEmbedding(nn.Sequential):
 
     def __init__(self, width: int, embedding: int):
         super().__init__(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
+        self.width = width
 
-    def forward(self, t: Tensor) -> Tensor:
-        return super().forward(sinusoidal_embedding(t, self[0].in_features).to(self[0].weight.dtype))
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(sinusoidal_embedding(input, self.width).to(next(self.parameters()).dtype))

@@ -1,8 +1,11 @@
 """A time-conditioned U-Net whose cross-attention reads the tokens of a condition (Rombach et al. 2022, sec. 3.3)."""
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 
+from ldm_teach.models import checkpoint
 from ldm_teach.models.attention import TransformerBlock
 from ldm_teach.models.layers import ResidualBlock, TimeEmbedding, normalize, zeroed
 
@@ -20,6 +23,7 @@ class Stage(nn.Module):
         return x if self.transformer is None else self.transformer(x, tokens)
 
 
+@checkpoint.registered
 class UNet(nn.Module):
     """Predicts an image-shaped quantity from x_t (B, channels, H, W), t (B,) and condition tokens (B, L, token_width).
 
@@ -46,7 +50,7 @@ class UNet(nn.Module):
         super().__init__()
         if len(widths) != len(heads):
             raise ValueError(f"widths {widths} and heads {heads} differ in length; want one entry for each resolution")
-        self.config = dict(
+        self.config: dict[str, Any] = dict(
             channels=channels,
             widths=tuple(widths),
             heads=tuple(heads),
@@ -81,11 +85,11 @@ class UNet(nn.Module):
         skips = []
         for shrink, stages in zip(self.shrink, self.down, strict=True):
             x = shrink(x)
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 x = stage(x, embedding, tokens)
                 skips.append(x)
         for grow, stages in zip(reversed(self.grow), reversed(self.up), strict=True):
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 x = stage(x + skips.pop(), embedding, tokens)
             x = grow(x)
         return self.leave(x).to(dtype)  # full precision also under autocast

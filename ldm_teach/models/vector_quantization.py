@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ldm_teach.models import checkpoint
-from ldm_teach.models.autoencoder import Architecture, KLAutoencoder
+from ldm_teach.models.autoencoder import Architecture, DiagonalGaussian, KLAutoencoder
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def straight_through(z: Tensor, quantized: Tensor) -> Tensor:
     return z + (quantized - z).detach()
 
 
+@checkpoint.registered
 class VQAutoencoder(nn.Module):
     """A convolutional autoencoder whose decoder rounds the latent to the nearest of `num_codes` vectors ("VQ-reg").
 
@@ -48,7 +50,7 @@ class VQAutoencoder(nn.Module):
     def __init__(self, num_codes: int = 1024, dead_below: float = 0.03, **architecture):
         super().__init__()
         self.architecture = Architecture(**architecture)
-        self.config = dict(num_codes=num_codes, dead_below=dead_below, **asdict(self.architecture))
+        self.config: dict[str, Any] = dict(num_codes=num_codes, dead_below=dead_below, **asdict(self.architecture))
         channels = self.architecture.latent_channels
         self.encoder, self.decoder = self.architecture.encoder(channels), self.architecture.decoder()
         self.codebook = nn.Parameter(torch.randn(num_codes, channels))
@@ -106,24 +108,22 @@ class VQAutoencoder(nn.Module):
 
     def save(self, directory: Path | str) -> None:
         """Write the autoencoder to a directory, in half precision."""
-        checkpoint.write(directory, "VQAutoencoder", self.config, checkpoint.to_half(self.state_dict()))
+        checkpoint.save(self, directory)
 
     @classmethod
     def load(cls, name_or_dir: Path | str) -> "VQAutoencoder":
         """The autoencoder saved in a directory or shipped under a name, in evaluation mode."""
-        directory = checkpoint.locate(name_or_dir)
-        config, tensors = checkpoint.read(directory, "VQAutoencoder")
-        autoencoder = cls(**config)
-        checkpoint.fill(autoencoder, tensors, directory)
-        return autoencoder.eval()
+        return checkpoint.load(cls, name_or_dir)
 
 
-AUTOENCODERS = {kind.__name__: kind for kind in (KLAutoencoder, VQAutoencoder)}
+Autoencoder = KLAutoencoder | VQAutoencoder
+Latent = DiagonalGaussian | Codes  # what they encode to
 
 
-def load_autoencoder(name_or_dir: Path | str) -> KLAutoencoder | VQAutoencoder:
+def load_autoencoder(name_or_dir: Path | str) -> Autoencoder:
     """The autoencoder saved in a directory or shipped under a name, whichever kind it is, in evaluation mode."""
     kind = checkpoint.header(checkpoint.locate(name_or_dir))["kind"]
-    if kind not in AUTOENCODERS:
-        raise ValueError(f"{name_or_dir} is a {kind}; want one of {', '.join(AUTOENCODERS)}")
-    return AUTOENCODERS[kind].load(name_or_dir)
+    for cls in (KLAutoencoder, VQAutoencoder):
+        if kind == cls.__name__:
+            return cls.load(name_or_dir)
+    raise ValueError(f"{name_or_dir} is a {kind}; want one of KLAutoencoder, VQAutoencoder")

@@ -1,4 +1,6 @@
-"""The eyes of the perceptual loss for photographs: torchvision's VGG-16, where its weights can be had."""
+"""The network of the perceptual loss for photographs: torchvision's VGG-16, where its weights can be had."""
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +20,8 @@ class VGGFeatures(nn.Module):
         super().__init__()
         from torchvision.models import vgg16  # slow to import, and only photographs need it
 
-        self.layers = vgg16(weights=weights).features[: self.LAYERS[-1] + 1].eval().requires_grad_(False)
+        layers = cast(nn.Sequential, vgg16(weights=weights).features)
+        self.layers = layers[: self.LAYERS[-1] + 1].eval().requires_grad_(False)
         for layer in self.layers:
             if isinstance(layer, nn.ReLU):
                 layer.inplace = False  # an activation is read again after the next layer

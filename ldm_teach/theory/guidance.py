@@ -13,6 +13,7 @@ from torch import Tensor
 from ldm_teach import checks
 from ldm_teach.theory.parameterization import eps_from_score, eps_from_v, v_from_eps
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
+from ldm_teach.theory.tensors import per_row
 
 LogProb = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, *D), t (B,)) -> log p(y|x_t) (B,) of the wanted y
 
@@ -94,7 +95,7 @@ def classifier_guidance(
 def on_interval(guided: Denoiser, plain: Denoiser, first: int, last: int) -> Denoiser:
     """`guided` at timesteps first <= t <= last, `plain` at all others. Both are called at every step.
 
-    At the noisiest steps guidance decides too early and for all samples alike, at the cleanest it decides nothing.
+    At the noisiest steps guidance moves all samples to the same few places, at the cleanest it changes little.
     Raises ValueError unless first <= last are ints. Source: Kynkaanniemi et al. 2024, there by noise level.
     """
     denoisers(guided=guided, plain=plain)
@@ -102,7 +103,7 @@ def on_interval(guided: Denoiser, plain: Denoiser, first: int, last: int) -> Den
         raise ValueError(f"first and last are {first!r} and {last!r}; want two timesteps, first <= last")
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        inside = over_rows("t", (first <= t) & (t <= last), x_t)
+        inside = per_row((first <= t) & (t <= last), x_t).to(x_t.device)
         return torch.where(inside, guided(x_t, t), plain(x_t, t))
 
     return denoise
@@ -135,7 +136,7 @@ def over_rows(name: str, value: float | Tensor, x: Tensor) -> float | Tensor:
         return value
     if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
         raise ValueError(f"{name} is {checks.describe(value)}; want a number or a tensor of shape ({len(x)},)")
-    return value.to(x.device, x.dtype if value.is_floating_point() else None).reshape(-1, *(1,) * (x.ndim - 1))
+    return per_row(value.to(x.device, x.dtype if value.is_floating_point() else value.dtype), x)
 
 
 def denoisers(**arrows: Denoiser) -> None:

@@ -9,12 +9,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
-
-
-def draw_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise of x's shape and dtype, drawn where the generator lives and moved to x's device."""
-    device = x.device if generator is None else generator.device
-    return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
+from ldm_teach.theory.tensors import draw, draw_like, per_row
 
 
 def langevin(
@@ -75,10 +70,8 @@ def mala(
         y = mean + delta**0.5 * draw_like(x, generator)
         log_p_y, mean_y = value_and_mean(y)
         log_ratio = log_p_y + log_q(x, mean_y) - log_p - log_q(y, mean)
-        device = x.device if generator is None else generator.device
-        u = torch.rand(len(x), dtype=x.dtype, device=device, generator=generator).to(x.device)
-        accepted = u.log() < log_ratio  # (B,)
-        chosen = accepted.reshape(-1, *(1,) * (x.ndim - 1))
+        accepted = draw(torch.rand, x.shape[:1], x, generator).log() < log_ratio  # (B,)
+        chosen = per_row(accepted, x)
         x, mean = torch.where(chosen, y, x), torch.where(chosen, mean_y, mean)
         log_p = torch.where(accepted, log_p_y, log_p)
         yield x, accepted

@@ -8,7 +8,7 @@ both on one side. The functions raise ValueError where shapes differ or a tensor
 The variance-exploding process x_ve = x0 + sigma eps is the same process, divided by sqrt(alpha_bar): `ve_from_vp`.
 """
 
-from numbers import Real
+import math
 
 import torch
 from torch import Tensor
@@ -16,15 +16,20 @@ from torch import Tensor
 from ldm_teach import checks
 
 
+def level(name: str, value: Tensor | float, high: float) -> None:
+    """Raises ValueError unless the noise level is a floating-point tensor, or a number in [0, high]."""
+    if isinstance(value, Tensor):
+        checks.floating(name, value)
+    else:
+        checks.between(name, value, 0, high)
+
+
 def amplitudes(alpha_bar: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
     """sqrt(alpha_bar) and sqrt(1 - alpha_bar), the amplitudes of signal and noise, in x's dtype on x's device.
 
     The roots are taken in alpha_bar's own precision: in half precision 1 - alpha_bar would be 0 at the first steps.
     """
-    if isinstance(alpha_bar, Real):
-        checks.between("alpha_bar", alpha_bar, 0, 1)
-    else:
-        checks.floating("alpha_bar", alpha_bar)
+    level("alpha_bar", alpha_bar, 1)
     signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     return (
         torch.as_tensor(signal, dtype=x.dtype, device=x.device),
@@ -125,19 +130,13 @@ def sigma_from_alpha_bar(alpha_bar: Tensor | float) -> Tensor | float:
 
     alpha_bar: in (0, 1], a number or a tensor. Source: Song et al. 2021 (DDIM), sec. 4.3; Karras et al. 2022, table 1.
     """
-    if isinstance(alpha_bar, Real):
-        checks.between("alpha_bar", alpha_bar, 0, 1)
-    else:
-        checks.floating("alpha_bar", alpha_bar)
+    level("alpha_bar", alpha_bar, 1)
     return ((1 - alpha_bar) / alpha_bar) ** 0.5
 
 
 def alpha_bar_from_sigma(sigma: Tensor | float) -> Tensor | float:
     """alpha_bar = 1 / (1 + sigma^2). The inverse of `sigma_from_alpha_bar`; sigma: not negative."""
-    if isinstance(sigma, Real):
-        checks.between("sigma", sigma, 0, float("inf"))
-    else:
-        checks.floating("sigma", sigma)
+    level("sigma", sigma, math.inf)
     return 1 / (1 + sigma**2)
 
 

@@ -9,15 +9,16 @@ In the code t is the timestep of a step and s < t the one it goes to; alpha_bar 
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.theory.langevin import draw_like, langevin
+from ldm_teach.theory.langevin import langevin
 from ldm_teach.theory.parameterization import score_from_eps, sigma_from_alpha_bar, ve_from_vp, vp_from_ve, x0_from_eps
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
+from ldm_teach.theory.tensors import draw_like
 
 
 class Step(NamedTuple):
@@ -26,6 +27,22 @@ class Step(NamedTuple):
     t: int
     x: Tensor
     x0: Tensor
+
+
+class Sampler(Protocol):
+    """The face of every reverse process: from a denoiser and noise x_T (B, *D) to a Step after each of `num_steps`."""
+
+    __name__: str
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        schedule: NoiseSchedule,
+        x_T: Tensor,
+        num_steps: int,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Step]: ...
 
 
 def predict(denoiser: Denoiser, x: Tensor, t: int, alpha_bar: float) -> tuple[Tensor, Tensor]:
@@ -130,7 +147,7 @@ def dpm_solver(
     The first step and the last (there h is infinite) take D = x0, which is a step of `ddim`. Draws nothing.
     Source: Lu et al. 2022 (DPM-Solver++), algorithm 2.
     """
-    x, h_before, x0_before = checks.floating("x_T", x_T), None, None
+    x, h_before, x0_before = checks.floating("x_T", x_T), math.nan, None
     for t, alpha_bar, _, alpha_bar_s in schedule.walk(num_steps):
         sigma, sigma_s = sigma_from_alpha_bar(alpha_bar), sigma_from_alpha_bar(alpha_bar_s)
         h = math.log(sigma / sigma_s) if sigma_s > 0 else math.inf

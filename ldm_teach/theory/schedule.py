@@ -1,16 +1,22 @@
 """The forward process: how much of the data and how much noise there is at each step."""
 
+import functools
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ldm_teach import checks
+from ldm_teach.theory.tensors import per_row
 
-Denoiser = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, *D), t (B,)) -> eps_hat (B, *D)
+
+class Denoiser(Protocol):
+    """The one arrow: the noise that is predicted in x_t (B, *D) at timesteps t (B,) int64, eps_hat (B, *D)."""
+
+    def __call__(self, x_t: Tensor, t: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +33,12 @@ class NoiseSchedule:
         alpha_bar = checks.floating("alpha_bar", self.alpha_bar)
         if alpha_bar.dtype != torch.float64 or alpha_bar.ndim != 1 or alpha_bar.device.type != "cpu":
             raise ValueError(f"alpha_bar is {checks.describe(alpha_bar)}; want float64 of shape (T,) on the CPU")
-        values = alpha_bar.tolist()
-        if not all(a > b for a, b in itertools.pairwise([1.0, *values, 0.0])):
+        if not all(a > b for a, b in itertools.pairwise([1.0, *self._values, 0.0])):
             raise ValueError("alpha_bar is not strictly decreasing inside (0, 1); an eps arrow needs signal and noise")
-        object.__setattr__(self, "_values", values)
+
+    @functools.cached_property
+    def _values(self) -> list[float]:
+        return self.alpha_bar.tolist()
 
     @classmethod
     def from_betas(cls, betas: Tensor) -> "NoiseSchedule":
@@ -71,7 +79,7 @@ class NoiseSchedule:
         """
         checks.timesteps(t, x)
         dtype = torch.float32 if x.device.type == "mps" else torch.float64
-        return self.alpha_bar.to(dtype).to(x.device)[t.to(x.device)].reshape(-1, *(1,) * (x.ndim - 1))
+        return per_row(self.alpha_bar.to(dtype).to(x.device)[t.to(x.device)], x)
 
     def add_noise(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """A sample of q(x_t|x_0): sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps.

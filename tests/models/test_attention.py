@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ldm_teach.models.attention import Attention, listened
+from ldm_teach.models.attention import Attention, recording_attention
 from ldm_teach.models.unet import UNet
 
 
@@ -52,12 +52,12 @@ def test_the_weights_are_those_that_the_output_is_made_with():
 def test_listening_keeps_the_weights_of_each_layer_and_changes_nothing(unet):
     x, t, tokens = inputs()
     silent = unet(x, t, tokens)
-    with listened(unet) as kept:
+    with recording_attention(unet) as kept:
         heard = unet(x, t, tokens)
     assert torch.equal(silent, heard)
     assert [tuple(w.shape) for w in kept] == [(4, 2, 16, 5)] * 2  # at 4x4, on the way down and up
     unet(x, t, tokens)
     assert len(kept) == 2
-    with listened(UNet(channels=3, widths=(16,), heads=(2,), token_width=8, concatenate=True)) as kept:
+    with recording_attention(UNet(channels=3, widths=(16,), heads=(2,), token_width=8, concatenate=True)) as kept:
         pass
     assert kept == []

@@ -3,10 +3,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+from tests.helpers import seeded
 
 
 @pytest.mark.parametrize(

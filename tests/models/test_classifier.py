@@ -8,7 +8,7 @@ from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
 from ldm_teach.theory.guidance import classifier_guidance, gradient
 from ldm_teach.theory.schedule import NoiseSchedule
 from ldm_teach.training.losses import noisy_classification_loss
-from tests.models.test_latent_diffusion import to_fake_gpu
+from tests.helpers import to_fake_gpu
 
 
 def make_classifier() -> NoisyClassifier:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ldm_teach.models.conditioning import ENCODERS, ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models import checkpoint
+from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
 
 
 def test_class_encoder():
@@ -60,7 +61,7 @@ def test_every_encoder_makes_tokens_and_has_a_null_of_their_shape(name):
     tokens = encoder(encoder.check(CONDITIONS[name]))
     assert tokens.shape == (2, LENGTHS[name], 16) and encoder.null.shape == tokens.shape[1:]
     assert encoder.null.requires_grad and not torch.allclose(tokens[0], tokens[1])
-    again = ENCODERS[type(encoder).__name__](**encoder.config)
+    again = checkpoint.made(checkpoint.part(encoder))
     again.load_state_dict(encoder.state_dict())
     torch.testing.assert_close(again.eval()(again.check(CONDITIONS[name])), tokens)
 

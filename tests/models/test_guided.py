@@ -5,7 +5,7 @@ from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.guided import INTERVAL, classifier_free, on_the_interval, rescaled_free, with_classifier
 from ldm_teach.theory.guidance import guide
 from ldm_teach.theory.schedule import NoiseSchedule
-from tests.conftest import make_tiny_model
+from tests.helpers import make_tiny_model
 
 LABELS = torch.tensor([0, 1, 2, 1])
 

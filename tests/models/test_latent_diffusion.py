@@ -9,13 +9,9 @@ from ldm_teach.models.vector_quantization import VQAutoencoder
 from ldm_teach.theory.guidance import classifier_free_guidance
 from ldm_teach.theory.samplers import ddim, ddpm
 from ldm_teach.theory.schedule import NoiseSchedule
-from tests.conftest import make_tiny_model
+from tests.helpers import make_tiny_model, seeded, to_fake_gpu
 
 LABELS = torch.tensor([0, 1, 2, 1])
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def points(model: LatentDiffusion):
@@ -115,16 +111,6 @@ def test_save_and_load_keep_the_samples(tiny_model, tmp_path):
 def test_bad_arguments(tiny_model, call, words):
     with pytest.raises(ValueError, match=words):
         call(tiny_model)
-
-
-def to_fake_gpu(model: torch.nn.Module) -> None:
-    """Put a fake CUDA tensor in the place of each parameter and buffer; the schedule's table stays on the CPU."""
-    for module in model.modules():
-        for name, p in module._parameters.items():
-            if p is not None:
-                module._parameters[name] = torch.nn.Parameter(torch.empty(p.shape, device="cuda"))
-        for name, buffer in module._buffers.items():
-            module._buffers[name] = torch.empty(buffer.shape, device="cuda")
 
 
 @pytest.mark.parametrize("w", [0.0, 1.5])

@@ -9,10 +9,7 @@ from ldm_teach.training.loop import fit
 from ldm_teach.training.losses import (
     score_matching_loss,
 )
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.helpers import seeded
 
 
 def test_score_network_learns_the_score_of_a_gaussian():

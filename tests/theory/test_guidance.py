@@ -19,13 +19,10 @@ from ldm_teach.theory.mixture import GaussianMixture
 from ldm_teach.theory.parameterization import eps_from_score, v_from_eps
 from ldm_teach.theory.samplers import ddim, ddpm, final, predictor_corrector
 from ldm_teach.theory.schedule import NoiseSchedule
+from tests.helpers import seeded
 
 SCHEDULE = NoiseSchedule.linear()
 WANTED = 1  # the component that guidance asks for
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def pair() -> torch.Tensor:
@@ -208,7 +205,7 @@ def test_guided_ddpm_is_predictor_corrector_guidance_with_twice_the_weight(mixtu
 def test_on_one_gaussian_guided_ddim_misses_the_tilted_density():
     """p(x) = N(0, 5), p(x|y) = N(0, 1). The tilted density p(x|y)^(1 + w) p(x)^-w is N(0, 1 / (1 + w - w / 5)); the
     guided flow, linear in x, ends elsewhere: narrower by far, as Bradley & Nakkiran 2024, sec. 3, prove."""
-    one = lambda variance: GaussianMixture(  # noqa: E731
+    one = lambda variance: GaussianMixture(
         torch.ones(1).double(), torch.zeros(1, 1).double(), torch.full((1, 1, 1), variance).double()
     )
     w, x_T = 1.0, torch.tensor([[1.0]], dtype=torch.float64)

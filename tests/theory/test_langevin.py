@@ -7,12 +7,9 @@ from blackjax.mcmc import diffusions
 from blackjax.mcmc import mala as reference
 
 from ldm_teach.theory.langevin import annealed_langevin, langevin, mala
+from tests.helpers import seeded
 
 N = 200_000  # chains: the standard error of a variance is sqrt(2 / N) = 0.3 % of it
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def chains(variance: float, n: int = N) -> torch.Tensor:
@@ -164,7 +161,7 @@ def test_annealed_langevin_on_a_gaussian_is_its_closed_form(within):
         delta = step_size * sigma**2 / sigmas[-1] ** 2
         for _ in range(steps):
             want = (1 - delta / (2 * (s**2 + sigma**2))) ** 2 * want + delta
-    score = lambda x, sigma: -x / (s**2 + sigma**2)  # noqa: E731
+    score = lambda x, sigma: -x / (s**2 + sigma**2)
     x = last(annealed_langevin(score, chains(4.0), sigmas, step_size, steps, generator=seeded()))
     within(in_standard_errors(x, want), 4)
 

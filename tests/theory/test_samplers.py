@@ -9,16 +9,13 @@ from ldm_teach.theory.mixture import GaussianMixture
 from ldm_teach.theory.parameterization import sigma_from_alpha_bar
 from ldm_teach.theory.samplers import ddim, ddpm, dpm_solver, final, heun, predictor_corrector
 from ldm_teach.theory.schedule import NoiseSchedule
+from tests.helpers import seeded
 
 SCHEDULES = {
     "linear": (NoiseSchedule.linear(), dict(beta_schedule="linear", beta_start=1e-4, beta_end=2e-2)),
     "cosine": (NoiseSchedule.cosine(), dict(beta_schedule="squaredcos_cap_v2")),
 }
 STEPS = [4, 20, 100, 1000]  # divisors of T: elsewhere diffusers goes to another timestep than the next one
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def noise(n: int = 64) -> torch.Tensor:

@@ -1,0 +1,31 @@
+import torch
+
+from ldm_teach.theory.tensors import draw, draw_like, per_row
+from tests.helpers import seeded
+
+
+def test_numbers_are_those_of_the_generator_in_the_dtype_asked_for():
+    like = torch.zeros(1, dtype=torch.float64)
+    want = torch.randn(3, 2, dtype=torch.float64, generator=seeded(1))
+    assert torch.equal(draw(torch.randn, (3, 2), like, seeded(1)), want)
+    assert torch.equal(draw_like(torch.zeros(3, 2, dtype=torch.float64), seeded(1)), want)
+    uniform = draw(torch.rand, (1000,), like, seeded(2))
+    assert uniform.dtype == torch.float64 and 0 <= uniform.min() < 0.01 and 0.99 < uniform.max() < 1
+
+
+def test_without_a_generator_they_are_torchs_own():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        found = draw_like(torch.zeros(4), None)
+        torch.manual_seed(5)
+        assert torch.equal(found, torch.randn(4))
+
+
+def test_numbers_move_to_the_device_of_the_tensor_and_are_drawn_on_that_of_the_generator():
+    assert draw_like(torch.zeros(2, 3, device="meta"), seeded()).device.type == "meta"
+
+
+def test_one_value_a_row_broadcasts_against_its_row():
+    x = torch.ones(2, 3, 4, 5)
+    scaled = per_row(torch.tensor([1.0, 2.0]), x) * x
+    assert (scaled[0] == 1).all() and (scaled[1] == 2).all() and per_row(torch.ones(2), x).shape == (2, 1, 1, 1)
