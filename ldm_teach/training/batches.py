@@ -22,8 +22,8 @@ class Batches(Dataset):
         self.columns, self.batch_size, self.seed = columns, batch_size, seed
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, ...]:
-        epoch, k = divmod(i, len(self.columns[0]) // self.batch_size)
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        epoch, k = divmod(index, len(self.columns[0]) // self.batch_size)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
             self._epoch, self._order = epoch, torch.randperm(len(self.columns[0]), generator=generator)

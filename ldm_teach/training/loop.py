@@ -3,14 +3,17 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from ldm_teach import checks
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.device import choose_device, make_accelerator
 from ldm_teach.training.state import load_state, save_state, stop_requests
@@ -18,7 +21,7 @@ from ldm_teach.training.state import load_state, save_state, stop_requests
 Loss = Callable[[nn.Module, tuple, torch.Generator | None], Tensor]
 
 
-class Step(NamedTuple):
+class TrainingStep(NamedTuple):
     """What `fit` yields: `step` finished steps, the last one's loss, and the speed so far.
 
     `loss` is a 0-dim tensor on the device: float(loss) waits for the device, so read it when you show it.
@@ -39,6 +42,34 @@ def cosine_decay(progress: float) -> float:
     return (1 + math.cos(math.pi * progress)) / 2
 
 
+@dataclass(frozen=True)
+class FitSettings:
+    """What a training does, on any machine: recipes hold one, and `fit` follows it.
+
+    The learning rate rises over `warmup_steps`, then follows `decay`, a factor at progress in [0, 1]. `weight_decay`
+    is AdamW's; gradients are clipped to `max_gradient_norm`; `average_decay` is that of the moving average; the noise
+    of a step depends on `seed` and the step alone. Raises ValueError for numbers out of range.
+    """
+
+    num_steps: int
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    decay: Callable[[float], float] = linear_decay
+    weight_decay: float = 0.01
+    max_gradient_norm: float = 1.0
+    average_decay: float = 0.999
+    seed: int = 0
+
+    def __post_init__(self):
+        checks.count("num_steps", self.num_steps)
+        checks.positive("learning_rate", self.learning_rate)
+        checks.between("warmup_steps", self.warmup_steps, 0, math.inf)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step 0, 1, ..., num_steps - 1."""
+        return self.learning_rate * min(1, (step + 1) / (self.warmup_steps + 1)) * self.decay(step / self.num_steps)
+
+
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
     """average <- d * average + (1 - d) * model, with d = min(decay, (1 + step) / (10 + step)); buffers are copied.
@@ -47,7 +78,7 @@ def update_average(average: nn.Module, model: nn.Module, step: int, decay: float
     """
     d = min(decay, (1 + step) / (10 + step))
     trained = [(a, p) for a, p in zip(average.parameters(), model.parameters(), strict=True) if p.requires_grad]
-    torch._foreach_lerp_([a for a, _ in trained], [p for _, p in trained], 1 - d)
+    get_ema_multi_avg_fn(d)([a for a, _ in trained], [p for _, p in trained], step)
     for a, b in zip(average.buffers(), model.buffers(), strict=True):
         a.copy_(b)
 
@@ -56,25 +87,21 @@ def fit(
     model: nn.Module,
     loss: Loss,
     batches: Batches,
+    settings: FitSettings | None = None,
     *,
-    num_steps: int,
-    learning_rate: float = 1e-3,
-    warmup_steps: int = 100,
-    decay: Callable[[float], float] = linear_decay,
-    weight_decay: float = 0.01,
-    max_gradient_norm: float = 1.0,
     average: nn.Module | None = None,
-    average_decay: float = 0.999,
-    seed: int = 0,
     device: str | None = None,
     mixed_precision: str | None = None,
     workers: int = 0,
     directory: Path | str | None = None,
     save_every: int = 1000,
     resume: bool = False,
-) -> Iterator[Step]:
-    """Train `model` with AdamW on loss(model, batch, generator), yielding a Step after each of `num_steps` steps.
+    **changes: Any,
+) -> Generator[TrainingStep, None, None]:
+    """Train `model` with AdamW on loss(model, batch, generator), yielding a TrainingStep after each step.
 
+    settings: what to do, with `changes` by name; without settings, those of FitSettings(**changes), so that
+    `fit(model, loss, batches, num_steps=500)` is enough.
     average: a copy.deepcopy of the model, which then follows it as an exponential moving average.
     device, mixed_precision: by default the first of CUDA, MPS, CPU, and on CUDA bfloat16 where the card has it, else
     float16. Started by `accelerate launch`, each process reads its own batches and gradients are averaged.
@@ -83,49 +110,49 @@ def fit(
     functions of (seed, step) alone. Ctrl-C and SIGTERM save there before they take effect.
     Raises ValueError for a number out of range, and FileNotFoundError where there is nothing to resume from.
     """
-    if num_steps < 1 or save_every < 1 or warmup_steps < 0:
-        raise ValueError(
-            f"num_steps, save_every and warmup_steps are {num_steps}, {save_every} and {warmup_steps}; "
-            "want at least 1, 1 and 0"
-        )
+    settings = FitSettings(**changes) if settings is None else replace(settings, **changes)
+    checks.count("save_every", save_every)
     if resume and directory is None:
         raise ValueError("resume is True but directory is None; want the directory of the checkpoint to go on from")
     accelerator = make_accelerator(choose_device(device), mixed_precision)
-    rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
+    rank, processes, place = accelerator.process_index, accelerator.num_processes, accelerator.device
 
-    model.train().to(device)
-    modules = {"model": model} if average is None else {"model": model, "average": average.eval().to(device)}
+    model.train().to(place)
+    modules = {"model": model} if average is None else {"model": model, "average": average.eval().to(place)}
     optimizer = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad], learning_rate, betas=(0.9, 0.99), weight_decay=weight_decay
+        [p for p in model.parameters() if p.requires_grad],
+        settings.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=settings.weight_decay,
     )
-    first = load_state(Path(directory), modules, optimizer, accelerator.scaler) if resume else 0
+    state = None if directory is None else Path(directory)
+    first = load_state(state, modules, optimizer, accelerator.scaler) if resume and state is not None else 0
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    order = range(first * processes + rank, num_steps * processes, processes)
-    loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=workers, pin_memory=device.type == "cuda")
-    generator = torch.Generator(device)
+    order = range(first * processes + rank, settings.num_steps * processes, processes)
+    loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=workers, pin_memory=place.type == "cuda")
+    generator = torch.Generator(place)
     started = time.perf_counter()
 
     with stop_requests() as requests:
         for step, batch in enumerate(loader, start=first):
-            rate = learning_rate * min(1, (step + 1) / (warmup_steps + 1)) * decay(step / num_steps)
             for group in optimizer.param_groups:
-                group["lr"] = rate
-            generator.manual_seed(1_000_003 * seed + step * processes + rank)
-            batch = tuple(b.to(device, non_blocking=True) if isinstance(b, Tensor) else b for b in batch)
+                group["lr"] = settings.rate(step)
+            generator.manual_seed(1_000_003 * settings.seed + step * processes + rank)
+            batch = tuple(b.to(place, non_blocking=True) if isinstance(b, Tensor) else b for b in batch)
             with accelerator.autocast():
                 value = loss(prepared, batch, generator)
             accelerator.backward(value)
-            accelerator.clip_grad_norm_(model.parameters(), max_gradient_norm)
+            accelerator.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
             optimizer.step()
             optimizer.zero_grad()
             if average is not None:
-                update_average(average, model, step, average_decay)
+                update_average(average, model, step, settings.average_decay)
 
             done, stop = step + 1, list(requests)
-            if directory is not None and rank == 0 and (stop or done == num_steps or done % save_every == 0):
-                save_state(Path(directory), done, modules, optimizer, accelerator.scaler)
+            if state is not None and rank == 0 and (stop or done == settings.num_steps or done % save_every == 0):
+                save_state(state, done, modules, optimizer, accelerator.scaler)
             images = (done - first) * batches.batch_size * processes
-            yield Step(done, value.detach(), images / (time.perf_counter() - started))
+            yield TrainingStep(done, value.detach(), images / (time.perf_counter() - started))
             if stop:
                 where = f"saved after step {done} in {directory}" if directory else f"stopped after step {done}"
                 raise KeyboardInterrupt(where) if stop[0] == signal.SIGINT else SystemExit(128 + stop[0])

@@ -1,7 +1,7 @@
 """What each training minimizes: a loss is a function (model, batch, generator) -> scalar."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.critic import CriticizedAutoencoder
 from ldm_teach.models.vector_quantization import Codes
 from ldm_teach.models.vgg import VGGFeatures
 from ldm_teach.theory.parameterization import v_from_eps
@@ -133,10 +134,10 @@ def adversarial_loss(
         x = batch[0]
         seen = model(x, generator)
         reconstruction, adversarial = distance(seen.reconstruction, x), -seen.fooled.mean()
-        layer = getattr(model, "module", model).last_layer
-        speaks = (seen.steps >= critic_start) * critic_weight * adaptive_weight(reconstruction, adversarial, layer)
-        autoencoder = reconstruction + weight * regularizer(seen.latent) + speaks * adversarial
-        return autoencoder + hinge_loss(seen.real, seen.fake)
+        layer = cast(CriticizedAutoencoder, getattr(model, "module", model)).last_layer
+        balance = (seen.steps >= critic_start) * critic_weight * adaptive_weight(reconstruction, adversarial, layer)
+        autoencoder_part = reconstruction + weight * regularizer(seen.latent) + balance * adversarial
+        return autoencoder_part + hinge_loss(seen.real, seen.fake)
 
     return loss
 

@@ -35,7 +35,7 @@ def save_state(directory: Path, step: int, modules: dict[str, nn.Module], optimi
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
     config = dict(step=step, scaler=scaler.state_dict() if scaler else None)
-    checkpoint.write(directory, "training", config, tensors, stem=f"step-{step:08d}")
+    checkpoint.write_tensors(directory, "training", config, tensors, stem=f"step-{step:08d}")
     for old in directory.glob("step-*.safetensors"):
         if old.name != f"step-{step:08d}.safetensors":
             old.unlink()
@@ -44,9 +44,9 @@ def save_state(directory: Path, step: int, modules: dict[str, nn.Module], optimi
 def load_state(directory: Path, modules: dict[str, nn.Module], optimizer, scaler) -> int:
     """Put back what `save_state` wrote and return the number of steps finished.
 
-    Raises what `checkpoint.read` raises, and ValueError where the weights are another model's.
+    Raises what `checkpoint.read_tensors` raises, and ValueError where the weights are another model's.
     """
-    config, tensors = checkpoint.read(directory, "training")
+    config, tensors = checkpoint.read_tensors(directory, "training")
     for name, module in modules.items():
         prefix = f"{name}/"
         checkpoint.fill(

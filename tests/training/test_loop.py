@@ -15,30 +15,9 @@ from ldm_teach.training.loop import cosine_decay, fit, linear_decay, update_aver
 from ldm_teach.training.losses import (
     diffusion_loss,
 )
-from tests.conftest import make_tiny_model
+from tests.helpers import latents, make_tiny_model, seeded, training, weights
 
 ROOT = Path(__file__).parents[2]
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def latents(n: int = 64) -> tuple[torch.Tensor, ...]:
-    return torch.randn(n, 2, 4, 4, generator=seeded()), torch.full((n, 2, 4, 4), 0.1), torch.arange(n) % 3
-
-
-def training(**settings):
-    """A tiny latent diffusion training: (model, average, generator of steps)."""
-    model = make_tiny_model()
-    average = copy.deepcopy(model)
-    loss = diffusion_loss(model.schedule, drop=0.2)
-    batches = Batches(*latents(), batch_size=8)
-    return model, average, fit(model, loss, batches, average=average, device="cpu", **dict(num_steps=12) | settings)
-
-
-def weights(module: nn.Module) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
 def test_a_linear_regression_is_learned():
@@ -46,7 +25,7 @@ def test_a_linear_regression_is_learned():
     x = torch.randn(256, 3, generator=seeded())
     want = torch.tensor([[1.0, -2.0, 0.5]])
     model = nn.Linear(3, 1, bias=False)
-    loss = lambda model, batch, generator: F.mse_loss(model(batch[0]), batch[1])  # noqa: E731
+    loss = lambda model, batch, generator: F.mse_loss(model(batch[0]), batch[1])
     steps = list(
         fit(
             model,
@@ -98,7 +77,10 @@ def test_decays_go_from_one_to_zero():
 @pytest.mark.parametrize(
     "settings, words",
     [
-        (dict(num_steps=0), "num_steps, save_every and warmup_steps are 0, 1000 and 100; want at least 1, 1 and 0"),
+        (dict(num_steps=0), "num_steps is 0; want an int of at least 1"),
+        (dict(save_every=0), "save_every is 0; want an int of at least 1"),
+        (dict(warmup_steps=-1), "warmup_steps is -1; want a number from 0"),
+        (dict(learning_rate=0.0), "learning_rate is 0.0; want a number above 0"),
         (dict(resume=True), "resume is True but directory is None"),
         (dict(device="tpu"), "device is 'tpu'; this machine has"),
     ],
@@ -147,7 +129,7 @@ def test_two_processes_train_one_model(tmp_path):
         textwrap.dedent(f"""
         import sys; sys.path.insert(0, {str(ROOT)!r})
         from pathlib import Path
-        from tests.training.test_loop import training, weights
+        from tests.helpers import training, weights
         from accelerate import Accelerator
         model, average, steps = training(num_steps=3)
         losses = [float(step.loss) for step in steps]

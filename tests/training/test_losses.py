@@ -2,7 +2,6 @@ import copy
 
 import pytest
 import torch
-from torch import nn
 
 from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
@@ -28,19 +27,7 @@ from ldm_teach.training.losses import (
     score_matching_loss,
     spread_timesteps,
 )
-from tests.conftest import make_tiny_model
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def latents(n: int = 64) -> tuple[torch.Tensor, ...]:
-    return torch.randn(n, 2, 4, 4, generator=seeded()), torch.full((n, 2, 4, 4), 0.1), torch.arange(n) % 3
-
-
-def weights(module: nn.Module) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
+from tests.helpers import latents, make_tiny_model, seeded, weights
 
 
 def test_diffusion_loss_is_its_formula():
@@ -69,7 +56,7 @@ def test_diffusion_loss_is_its_formula():
 def test_the_condition_is_dropped_at_the_stated_rate():
     model, n, p = make_tiny_model(), 20_000, 0.15
     seen = []
-    silent = lambda z_t, t, condition, dropped: seen.append(dropped) or z_t  # noqa: E731
+    silent = lambda z_t, t, condition, dropped: seen.append(dropped) or z_t
     diffusion_loss(model.schedule, drop=p)(silent, latents(n), seeded())
     assert abs(float(seen[0].double().mean()) - p) < 4 * (p * (1 - p) / n) ** 0.5
 
@@ -82,8 +69,8 @@ def test_denoising_score_matching_is_explicit_score_matching_up_to_a_constant():
     sigma, variance, n = 0.8, 1.5**2 + 0.8**2, 400_000
     x0 = 1.5 * torch.randn(n, 1, dtype=torch.float64, generator=seeded(1))
     loss = score_matching_loss([sigma])
-    true = lambda x, sigma: -x / variance  # noqa: E731
-    other = lambda x, sigma: x.tanh() - 0.1  # noqa: E731
+    true = lambda x, sigma: -x / variance
+    other = lambda x, sigma: x.tanh() - 0.1
     left = loss(other, (x0,), seeded(2)) - loss(true, (x0,), seeded(2))
     generator = seeded(2)
     torch.randint(1, (n,), generator=generator)
@@ -120,7 +107,7 @@ def test_mirrored_turns_half_of_the_images_and_keeps_the_labels():
 
 
 def test_classification_loss_of_a_uniform_classifier_is_log_k():
-    uniform = lambda x: torch.zeros(len(x), 10)  # noqa: E731
+    uniform = lambda x: torch.zeros(len(x), 10)
     batch = torch.zeros(4, 1, 28, 28), torch.arange(4)
     assert float(classification_loss(uniform, batch, None)) == pytest.approx(2.302585, abs=1e-5)
 

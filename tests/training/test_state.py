@@ -1,4 +1,3 @@
-import copy
 import signal
 import subprocess
 import sys
@@ -11,33 +10,9 @@ from torch import nn
 from ldm_teach.models import checkpoint
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import fit
-from ldm_teach.training.losses import (
-    diffusion_loss,
-)
-from tests.conftest import make_tiny_model
+from tests.helpers import training, weights
 
 ROOT = Path(__file__).parents[2]
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def latents(n: int = 64) -> tuple[torch.Tensor, ...]:
-    return torch.randn(n, 2, 4, 4, generator=seeded()), torch.full((n, 2, 4, 4), 0.1), torch.arange(n) % 3
-
-
-def training(**settings):
-    """A tiny latent diffusion training: (model, average, generator of steps)."""
-    model = make_tiny_model()
-    average = copy.deepcopy(model)
-    loss = diffusion_loss(model.schedule, drop=0.2)
-    batches = Batches(*latents(), batch_size=8)
-    return model, average, fit(model, loss, batches, average=average, device="cpu", **dict(num_steps=12) | settings)
-
-
-def weights(module: nn.Module) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
 @pytest.mark.parametrize("stop", [5, 6])  # in the middle of an epoch of 8 batches
@@ -65,7 +40,7 @@ def uninterrupted() -> torch.Tensor:
 
 SCRIPT = """
 import sys
-from tests.training.test_state import training
+from tests.helpers import training
 for step in training(num_steps=100, save_every=10, directory=sys.argv[1])[2]:
     print(step.step, flush=True)
 """
@@ -93,7 +68,7 @@ def test_resume_refuses_another_model_and_an_empty_directory(tmp_path):
     _, _, steps = training(directory=tmp_path / "a", num_steps=1)
     list(steps)
     model = nn.Linear(3, 3)
-    loss = lambda model, batch, generator: model(batch[0]).sum()  # noqa: E731
+    loss = lambda model, batch, generator: model(batch[0]).sum()
     batches = Batches(torch.zeros(4, 3), batch_size=2)
     with pytest.raises(ValueError, match="do not fit: weight is missing"):
         list(fit(model, loss, batches, num_steps=2, device="cpu", directory=tmp_path / "a", resume=True))

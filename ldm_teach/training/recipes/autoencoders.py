@@ -1,28 +1,28 @@
 """The autoencoders: for the latent models, the ladder of factors, the rates, and what makes them sharp."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from ldm_teach.data.fashion import fashion_mnist
-from ldm_teach.data.shapes import shapes
+from ldm_teach.data.shapes import Shapes, shapes
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.critic import CriticizedAutoencoder, PatchCritic
 from ldm_teach.models.vector_quantization import VQAutoencoder
 from ldm_teach.training.batches import Batches
-from ldm_teach.training.loop import cosine_decay
+from ldm_teach.training.loop import FitSettings, cosine_decay
 from ldm_teach.training.losses import adversarial_loss, autoencoder_loss, codebook_loss, kl_per_element
-from ldm_teach.training.recipes.recipe import Recipe, Training, seeded
+from ldm_teach.training.recipes.recipe import Build, Training, seeded
 
 
 def fashion_autoencoder(quick: bool = False) -> Training:
     """The KL autoencoder with f = 4 whose 8x8x4 latents the latent models diffuse."""
     model = seeded(lambda: KLAutoencoder(downsampling=4), seed=3)
-    eyes = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
-    loss = autoencoder_loss(eyes, regularizer=kl_per_element, weight=3e-4, perceptual_weight=4e-2)
-    settings = dict(num_steps=200 if quick else 10_000, learning_rate=2e-3, decay=cosine_decay, seed=3)
+    perceptual = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
+    loss = autoencoder_loss(perceptual, regularizer=kl_per_element, weight=3e-4, perceptual_weight=4e-2)
+    settings = FitSettings(num_steps=200 if quick else 10_000, learning_rate=2e-3, decay=cosine_decay, seed=3)
     return Training(model, loss, Batches(*fashion_mnist(), batch_size=32, seed=3), settings)
 
 
@@ -33,13 +33,13 @@ def compress(
     weight: float,
     perceptual_weight: float = 4e-2,
     num_steps: int = 1_875,
-) -> Recipe:
+) -> Build:
     """The recipe of an autoencoder to be compared with others: all see every image once, in the same order."""
 
     def recipe(quick: bool = False) -> Training:
-        eyes = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
-        loss = autoencoder_loss(eyes, regularizer=regularizer, weight=weight, perceptual_weight=perceptual_weight)
-        settings = dict(num_steps=200 if quick else num_steps, learning_rate=2e-3, decay=cosine_decay, seed=3)
+        perceptual = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
+        loss = autoencoder_loss(perceptual, regularizer=regularizer, weight=weight, perceptual_weight=perceptual_weight)
+        settings = FitSettings(num_steps=200 if quick else num_steps, learning_rate=2e-3, decay=cosine_decay, seed=3)
         model = seeded(lambda: build(**architecture), seed=3)
         return Training(model, loss, Batches(*fashion_mnist(), batch_size=32, seed=3), settings)
 
@@ -70,12 +70,18 @@ RATES = {
 
 
 def criticized(quick: bool = False) -> Training:
-    """The f = 4 KL autoencoder of the ladder with a critic that is heard in the second half of the training."""
+    """The f = 4 KL autoencoder of the ladder with a critic that joins in for the second half of the training."""
     training = LADDER["fashion-kl-f4"](quick)
-    eyes = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
-    model = CriticizedAutoencoder(training.model, seeded(PatchCritic, seed=5))
-    settings = dict(regularizer=kl_per_element, weight=3e-4, perceptual_weight=4e-2)
-    loss = adversarial_loss(eyes, critic_weight=0.5, critic_start=training.num_steps // 2, **settings)
+    perceptual = ImageClassifier.load("fashion-perceptual").requires_grad_(False)
+    model = CriticizedAutoencoder(cast(KLAutoencoder, training.model), seeded(PatchCritic, seed=5))
+    loss = adversarial_loss(
+        perceptual,
+        regularizer=kl_per_element,
+        weight=3e-4,
+        perceptual_weight=4e-2,
+        critic_weight=0.5,
+        critic_start=training.num_steps // 2,
+    )
     return Training(model, loss, training.batches, training.settings)
 
 
@@ -93,10 +99,10 @@ def shapes_autoencoder(quick: bool = False) -> Training:
     """The autoencoder of both models of shapes: squared error alone, for flat colours have no texture to miss."""
     model = seeded(lambda: KLAutoencoder(image_size=(32, 32), image_channels=3, widths=(48, 96), depths=(1, 2)), seed=7)
     loss = autoencoder_loss(None, regularizer=kl_per_element, weight=1e-4, perceptual_weight=0)
-    settings = dict(num_steps=200 if quick else 4_000, learning_rate=2e-3, decay=cosine_decay, seed=7)
+    settings = FitSettings(num_steps=200 if quick else 4_000, learning_rate=2e-3, decay=cosine_decay, seed=7)
     return Training(model, loss, Batches(scenes(quick).x, batch_size=32, seed=7), settings)
 
 
-def scenes(quick: bool):
+def scenes(quick: bool) -> Shapes:
     """The training scenes, fewer of them where it must be quick."""
     return shapes(2_000 if quick else NUM_SCENES)

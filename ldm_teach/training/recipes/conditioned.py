@@ -9,12 +9,13 @@ from ldm_teach.data.shapes import recaption
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
 from ldm_teach.models.unet import UNet
-from ldm_teach.training.recipes.autoencoders import scenes, shapes_autoencoder
+from ldm_teach.training.loop import FitSettings
+from ldm_teach.training.recipes.autoencoders import scenes
 from ldm_teach.training.recipes.latent import latent_training
-from ldm_teach.training.recipes.recipe import Recipe, Training, seeded
+from ldm_teach.training.recipes.recipe import Build, Training, seeded
 
 BLURS = (1.0, 2.0, 3.0, 4.0)  # standard deviations in pixels
-SMALL_BATCHES = dict(batch_size=64, learning_rate=1e-3)  # more steps from as many images
+BATCH_SIZE = 64  # half of the others': more steps from as many images
 
 
 def shapes_text(quick: bool = False) -> Training:
@@ -23,8 +24,8 @@ def shapes_text(quick: bool = False) -> Training:
     encoder = seeded(lambda: TextEncoder(WORDS, max_words=MAX_WORDS), seed=8)
     unet = seeded(lambda: UNet(heads=(4, 4), positions=True), seed=8)
     captions = encoder.check(data.captions + recaption(data.scenes, seed=1) + recaption(data.scenes, seed=2))
-    settings = dict(num_steps=150 if quick else 16_000, seed=8, **SMALL_BATCHES)
-    return latent_training(autoencoder, data.x, captions, encoder, unet, **settings)
+    settings = FitSettings(num_steps=150 if quick else 16_000, learning_rate=1e-3, seed=8)
+    return latent_training(autoencoder, data.x, captions, encoder, unet, settings, BATCH_SIZE)
 
 
 def reading(concatenate: bool) -> tuple[int, UNet]:
@@ -41,20 +42,20 @@ def num_steps_for(concatenate: bool, quick: bool) -> int:
     return 150 if quick else 2_200 if concatenate else 2_000
 
 
-def shapes_map(concatenate: bool, seed: int) -> Recipe:
+def shapes_map(concatenate: bool, seed: int) -> Build:
     """Semantic maps to shapes: what is where is given, the colours are free."""
 
     def recipe(quick: bool = False) -> Training:
         data, autoencoder = scenes(quick), KLAutoencoder.load("shapes-autoencoder")
         width, unet = seeded(lambda: reading(concatenate), seed)
         encoder = seeded(lambda: MapEncoder(1 + len(KINDS), token_width=width), seed)
-        settings = dict(num_steps=num_steps_for(concatenate, quick), seed=seed, **SMALL_BATCHES)
-        return latent_training(autoencoder, data.x, data.maps, encoder, unet, **settings)
+        settings = FitSettings(num_steps=num_steps_for(concatenate, quick), learning_rate=1e-3, seed=seed)
+        return latent_training(autoencoder, data.x, data.maps, encoder, unet, settings, BATCH_SIZE)
 
     return recipe
 
 
-def fashion_blur(concatenate: bool, seed: int) -> Recipe:
+def fashion_blur(concatenate: bool, seed: int) -> Build:
     """Blurred garments to sharp ones: super-resolution on real images, a quarter of them at each of BLURS."""
 
     def recipe(quick: bool = False) -> Training:
@@ -64,8 +65,8 @@ def fashion_blur(concatenate: bool, seed: int) -> Recipe:
         condition = torch.empty_like(x)
         for k, sigma in enumerate(BLURS):
             condition[k :: len(BLURS)] = blurred(x[k :: len(BLURS)], sigma)
-        settings = dict(num_steps=num_steps_for(concatenate, quick), seed=seed, **SMALL_BATCHES)
-        return latent_training(autoencoder, x, condition, encoder, unet, **settings)
+        settings = FitSettings(num_steps=num_steps_for(concatenate, quick), learning_rate=1e-3, seed=seed)
+        return latent_training(autoencoder, x, condition, encoder, unet, settings, BATCH_SIZE)
 
     return recipe
 
@@ -87,4 +88,3 @@ COMPARISON = {
     for way, concatenate in WAYS.items()
     for seed in SEEDS
 }
-CONDITIONING = {"shapes-autoencoder": shapes_autoencoder, "shapes-text": shapes_text, **COMPARISON}

@@ -1,40 +1,36 @@
 """The class-conditional latent diffusion models."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.models.autoencoder import KLAutoencoder
-from ldm_teach.models.conditioning import ClassEncoder
+from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
-from ldm_teach.models.vector_quantization import VQAutoencoder, load_autoencoder
+from ldm_teach.models.vector_quantization import Autoencoder, load_autoencoder
 from ldm_teach.theory.schedule import NoiseSchedule
 from ldm_teach.training.batches import Batches
+from ldm_teach.training.loop import FitSettings
 from ldm_teach.training.losses import diffusion_loss
-from ldm_teach.training.recipes.recipe import Recipe, Training, seeded
+from ldm_teach.training.recipes.recipe import Build, Training, seeded
 
 
 @torch.no_grad()
-def posterior_moments(
-    autoencoder: KLAutoencoder | VQAutoencoder, x: Tensor, batch_size: int = 250
-) -> tuple[Tensor, Tensor]:
+def posterior_moments(autoencoder: Autoencoder, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once."""
     posteriors = [autoencoder.encode(chunk) for chunk in x.split(batch_size)]
     return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
 
 
 def latent_training(
-    autoencoder: KLAutoencoder | VQAutoencoder,
+    autoencoder: Autoencoder,
     x: Tensor,
     condition: Tensor,
-    encoder: nn.Module,
+    encoder: ConditionEncoder,
     unet: UNet,
-    *,
-    num_steps: int,
+    settings: FitSettings,
     batch_size: int = 128,
-    learning_rate: float = 1.5e-3,
-    seed: int,
 ) -> Training:
     """The diffusion model of images x (N, C, H, W) under their conditions (k N, ...), on the autoencoder's latents.
 
@@ -44,14 +40,13 @@ def latent_training(
     model = LatentDiffusion(autoencoder, unet, encoder, NoiseSchedule.cosine())
     model.measure_latents(mean, std)
     moments = (m.repeat(len(condition) // len(x), 1, 1, 1) for m in (model.standardize(mean), std / model.latent_std))
-    batches = Batches(*moments, condition, batch_size=batch_size, seed=seed)
-    settings = dict(num_steps=num_steps, learning_rate=learning_rate, seed=seed)
+    batches = Batches(*moments, condition, batch_size=batch_size, seed=settings.seed)
     return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
 
 
 def fashion_class(
     quick: bool = False,
-    autoencoder: KLAutoencoder | VQAutoencoder | None = None,
+    autoencoder: Autoencoder | None = None,
     widths: tuple[int, int] = (64, 128),
     num_steps: int = 24_000,
 ) -> Training:
@@ -61,10 +56,11 @@ def fashion_class(
     if quick:
         x, y, num_steps = x[:10_000], y[:10_000], 150
     unet, encoder = seeded(lambda: (UNet(widths=widths), ClassEncoder()), seed=4)
-    return latent_training(autoencoder, x, y, encoder, unet, num_steps=num_steps, seed=4)
+    settings = FitSettings(num_steps=num_steps, learning_rate=1.5e-3, seed=4)
+    return latent_training(autoencoder, x, y, encoder, unet, settings)
 
 
-def on_latents_of(name: str) -> Recipe:
+def on_latents_of(name: str) -> Build:
     """The recipe of a small latent diffusion model on an autoencoder of the ladder, for the same time on each."""
     return lambda quick=False: fashion_class(quick, load_autoencoder(name), widths=(32, 64), num_steps=4_000)
 

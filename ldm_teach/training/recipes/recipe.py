@@ -1,15 +1,16 @@
-"""What a recipe is: a function (quick) -> Training."""
+"""What a recipe is: a model, its loss, its data and its settings, ready to be run."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from ldm_teach.training.batches import Batches
-from ldm_teach.training.loop import Loss, Step, fit
+from ldm_teach.training.loop import FitSettings, Loss, TrainingStep, fit
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Training:
     model: nn.Module
     loss: Loss
     batches: Batches
-    settings: dict[str, Any]
+    settings: FitSettings
     average: nn.Module = field(init=False)
 
     def __post_init__(self):
@@ -27,14 +28,32 @@ class Training:
 
     @property
     def num_steps(self) -> int:
-        return self.settings["num_steps"]
+        return self.settings.num_steps
 
-    def fit(self, **overrides) -> Iterator[Step]:
-        """Run the training; keyword arguments replace the recipe's settings of `practice.training.fit`."""
-        return fit(self.model, self.loss, self.batches, average=self.average, **self.settings | overrides)
+    def save(self, directory: Path | str) -> None:
+        """Write the average to a directory, as its class does."""
+        cast(Any, self.average.cpu()).save(directory)
+
+    def fit(self, **changes: Any) -> Generator[TrainingStep, None, None]:
+        """Run the training; keyword arguments are those of `training.loop.fit`, changes of the settings among them."""
+        return fit(self.model, self.loss, self.batches, self.settings, average=self.average, **changes)
 
 
-Recipe = Callable[[bool], Training]
+Build = Callable[
+    [bool], Training
+]  # quick -> Training: about a minute on two cores, or the run that made the checkpoint
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model of the course is trained: build(quick) -> Training, the family it is shipped with, its notebook."""
+
+    build: Build
+    family: str
+    notebook: str
+
+    def __call__(self, quick: bool = False) -> Training:
+        return self.build(quick)
 
 
 def seeded(build: Callable[[], Any], seed: int) -> Any:

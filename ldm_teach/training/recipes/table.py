@@ -1,0 +1,30 @@
+"""Every training of the course by its name, in an order in which they can be run: each finds what it needs."""
+
+from ldm_teach.training.recipes.autoencoders import (
+    LADDER,
+    RATES,
+    SHARPNESS,
+    fashion_autoencoder,
+    shapes_autoencoder,
+)
+from ldm_teach.training.recipes.classifiers import CLASSIFIERS, fashion_judge, fashion_perceptual
+from ldm_teach.training.recipes.conditioned import COMPARISON, shapes_text
+from ldm_teach.training.recipes.latent import DOWNSTREAM, fashion_class
+from ldm_teach.training.recipes.recipe import Build, Recipe
+
+
+def of_family(family: str, notebook: str, builds: dict[str, Build]) -> dict[str, Recipe]:
+    """Recipes of one family, which `notebook` is the first to use."""
+    return {name: Recipe(build, family, notebook) for name, build in builds.items()}
+
+
+RECIPES = {
+    **of_family("classifiers", "01", {"fashion-perceptual": fashion_perceptual}),
+    **of_family("classifiers", "00", {"fashion-judge": fashion_judge}),
+    **of_family("autoencoders", "01", {"fashion-autoencoder": fashion_autoencoder, **LADDER, **SHARPNESS, **RATES}),
+    **of_family("latent", "00", {"fashion-class": fashion_class}),
+    **of_family("latent", "02", DOWNSTREAM),
+    **of_family("classifiers", "06", CLASSIFIERS),
+    **of_family("autoencoders", "09", {"shapes-autoencoder": shapes_autoencoder}),
+    **of_family("conditioned", "09", {"shapes-text": shapes_text, **COMPARISON}),
+}

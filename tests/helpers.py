@@ -1,0 +1,65 @@
+"""What many tests build: a tiny model, a tiny training, a model on a GPU that is not there."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ldm_teach.models.autoencoder import KLAutoencoder
+from ldm_teach.models.conditioning import ClassEncoder
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.unet import UNet
+from ldm_teach.theory.schedule import NoiseSchedule
+from ldm_teach.training.batches import Batches
+from ldm_teach.training.loop import fit
+from ldm_teach.training.losses import diffusion_loss
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def weights(module: nn.Module) -> Tensor:
+    """All parameters of a module in one vector."""
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def make_tiny_model(seed: int = 0) -> LatentDiffusion:
+    """A whole model of a few thousand parameters, none of them at zero: 12x12 images, 4x4x2 latents, three classes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LatentDiffusion(
+            KLAutoencoder(image_size=(12, 12), latent_channels=2, widths=(16, 16), depths=(1, 2)),
+            UNet(channels=2, widths=(16, 32), heads=(0, 2), token_width=8),
+            ClassEncoder(num_classes=3, token_width=8, num_tokens=2),
+            NoiseSchedule.cosine(),
+        )
+        for parameter in model.parameters():
+            parameter.data += 0.05 * torch.randn_like(parameter)
+        model.latent_mean += 0.1
+        model.latent_std *= 1.5
+    return model.eval()
+
+
+def latents(n: int = 64) -> tuple[Tensor, ...]:
+    """Mean, standard deviation and labels of n posteriors of the tiny model's latents."""
+    return torch.randn(n, 2, 4, 4, generator=seeded()), torch.full((n, 2, 4, 4), 0.1), torch.arange(n) % 3
+
+
+def training(**settings):
+    """A tiny latent diffusion training: (model, average, generator of steps)."""
+    model = make_tiny_model()
+    average = copy.deepcopy(model)
+    loss = diffusion_loss(model.schedule, drop=0.2)
+    batches = Batches(*latents(), batch_size=8)
+    return model, average, fit(model, loss, batches, average=average, device="cpu", **dict(num_steps=12) | settings)
+
+
+def to_fake_gpu(model: nn.Module) -> None:
+    """Put a fake CUDA tensor in the place of each parameter and buffer; the schedule's table stays on the CPU."""
+    for module in model.modules():
+        for name, p in module._parameters.items():
+            if p is not None:
+                module._parameters[name] = nn.Parameter(torch.empty(p.shape, device="cuda"))
+        for name, buffer in module._buffers.items():
+            module._buffers[name] = torch.empty(buffer.shape, device="cuda")
