@@ -27,8 +27,8 @@ HELD_OUT_PAIRS = (("circle", "yellow"), ("square", "red"), ("triangle", "blue"),
 class Item(NamedTuple):
     """One object: a kind, a colour, a size, and the pixel at the centre of its box, rows counted from the top.
 
-    What is asked for has no row and column, and no size where the caption names none. What is read from pixels has
-    None for a kind and size, or a colour, that it could not make out.
+    An item of a caption has no row and column, and a size only where the caption names one. An item read from pixels
+    has None for a kind and size, or a colour, that could not be made out.
     """
 
     kind: str | None
@@ -36,6 +36,13 @@ class Item(NamedTuple):
     size: str | None = None
     row: int | None = None
     column: int | None = None
+
+    @property
+    def centre(self) -> tuple[int, int]:
+        """Row and column. Raises ValueError where there are none."""
+        if self.row is None or self.column is None:
+            raise ValueError(f"item is {self}; want one with a row and a column")
+        return self.row, self.column
 
 
 class Scene(NamedTuple):
@@ -47,7 +54,7 @@ class Scene(NamedTuple):
 
 def relation(first: Item, second: Item) -> str | None:
     """Where the first centre is, seen from the second, along the axis that leads; None where neither axis leads."""
-    down, right = first.row - second.row, first.column - second.column
+    down, right = (a - b for a, b in zip(first.centre, second.centre, strict=True))
     if abs(down) == abs(right):
         return None
     if abs(down) > abs(right):
@@ -55,24 +62,24 @@ def relation(first: Item, second: Item) -> str | None:
     return "left of" if right < 0 else "right of"
 
 
-def compose(*items: Item) -> Scene:
+def scene_of(*items: Item) -> Scene:
     """The scene of items that have a place: where there are two, with the relation that their centres are in."""
     return Scene(items, relation(*items) if len(items) == 2 else None)
 
 
-def name(item: Item) -> str:
+def phrase(item: Item) -> str:
     """An item in words, with its size where it has one: "a red circle". Raises ValueError without kind or colour."""
     if item.kind not in KINDS or item.colour not in COLOURS:
         raise ValueError(f"item is {item}; want a kind of {', '.join(KINDS)} and a colour of {', '.join(COLOURS)}")
     return " ".join(word for word in ("a", item.size, item.colour, item.kind) if word)
 
 
-def describe(scene: Scene) -> str:
+def caption_of(scene: Scene) -> str:
     """The caption of a scene; it names the sizes that are not None. The inverse of `parse`.
 
     Raises ValueError for two items without a relation, no item, more than three, and an item without kind or colour.
     """
-    names = [name(item) for item in scene.items]
+    names = [phrase(item) for item in scene.items]
     if len(names) == 2 and scene.relation in OPPOSITE:
         return f"{names[0]} {scene.relation} {names[1]}"
     if len(names) not in (1, 3):
@@ -85,7 +92,7 @@ CAPTION = re.compile(rf"{ITEM}(?: ({'|'.join(OPPOSITE)}) {ITEM}| , {ITEM} and {I
 
 
 def parse(caption: str) -> Scene:
-    """The scene that a caption asks for, its items in the caption's order. The inverse of `describe`.
+    """The scene that a caption asks for, its items in the caption's order. The inverse of `caption_of`.
 
     Raises ValueError for an unknown word, for words in another order than the grammar's, and for two items alike.
     """
@@ -116,8 +123,8 @@ def held_out(scene: Scene) -> str | None:
     """Why no training scene says this: "pair", "combination", or None where training scenes do.
 
     "pair": it holds a (kind, colour) of HELD_OUT_PAIRS. "combination": it has two items, and the triple (first,
-    relation, second), sizes aside, is in a fixed tenth of all; "A above B" and "B below A" are one triple. Needs no
-    places: the scene may be drawn, or parsed from a caption.
+    relation, second), sizes aside, is in a fixed tenth of all; "A above B" and "B below A" are one triple. The
+    scene may be drawn, or parsed from a caption: places do not count.
     """
     names = [(item.kind, item.colour) for item in scene.items]
     if any(name in HELD_OUT_PAIRS for name in names):

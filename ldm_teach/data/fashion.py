@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ldm_teach.paths import DATA
+from ldm_teach.paths import DATA, looked_for
 
 FASHION_CLASSES = (
     "T-shirt",
@@ -51,7 +51,7 @@ def read_verified(path: Path, digest: str) -> bytes:
         "dataset-fashion-mnist or from https://github.com/zalandoresearch/fashion-mnist"
     )
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: {restore}")
+        raise FileNotFoundError(f"{path} is missing: {restore}; {looked_for()}")
     try:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, OSError, zlib.error) as error:

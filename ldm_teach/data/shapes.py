@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, compose, describe, held_out, is_test_layout
+from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, caption_of, held_out, is_test_layout, scene_of
 
 IMAGE_SIZE = 32
 BORDER = 1  # pixels of background around all items that are placed at random, at least
@@ -48,6 +48,13 @@ def coverage(kind: str, size: str) -> Tensor:
     return inside.float().unflatten(0, (side, 5)).unflatten(2, (side, 5)).mean(dim=(1, 3))  # (5S, 5S) -> (S, S)
 
 
+def half_side(item: Item) -> int:
+    """Half the side of the box of an item, its centre left out. Raises ValueError for an unknown size."""
+    if item.size not in SIZES:
+        raise ValueError(f"item is {item}; want a size of {', '.join(SIZES)}")
+    return SIZES[item.size] // 2
+
+
 def box(item: Item) -> tuple[slice, slice]:
     """The rows and columns that an item fills.
 
@@ -55,12 +62,13 @@ def box(item: Item) -> tuple[slice, slice]:
     """
     if item.kind not in KINDS or item.size not in SIZES:
         raise ValueError(f"item is {item}; want a kind of {', '.join(KINDS)} and a size of {', '.join(SIZES)}")
-    half = SIZES[item.size] // 2
+    half = half_side(item)
     for name, centre in (("row", item.row), ("column", item.column)):
         if not isinstance(centre, int) or not half <= centre < IMAGE_SIZE - half:
             last = IMAGE_SIZE - 1 - half
             raise ValueError(f"{name} of {item} is {centre!r}; want an int from {half} to {last} for this size")
-    return slice(item.row - half, item.row + half + 1), slice(item.column - half, item.column + half + 1)
+    row, column = item.centre
+    return slice(row - half, row + half + 1), slice(column - half, column + half + 1)
 
 
 def render(scene: Scene) -> Tensor:
@@ -93,14 +101,13 @@ def render_map(scene: Scene) -> Tensor:
 
 def clear(first: Item, second: Item, margin: int) -> bool:
     """Whether GAP pixels of background lie between the boxes of two items, and one axis leads by `margin` pixels."""
-    down, right = abs(first.row - second.row), abs(first.column - second.column)
-    half_sides = SIZES[first.size] // 2 + SIZES[second.size] // 2
-    return max(down, right) > half_sides + GAP and abs(down - right) >= margin
+    down, right = (abs(a - b) for a, b in zip(first.centre, second.centre, strict=True))
+    return max(down, right) > half_side(first) + half_side(second) + GAP and abs(down - right) >= margin
 
 
 def place(item: Item, rng: random.Random) -> Item:
     """The item at a random place inside the border of the image."""
-    first = BORDER + SIZES[item.size] // 2
+    first = BORDER + half_side(item)
     row, column = (first + int(rng.random() * (IMAGE_SIZE - 2 * first)) for _ in range(2))
     return item._replace(row=row, column=column)
 
@@ -129,7 +136,7 @@ def random_scene(rng: random.Random, num_items: int) -> Scene:
     placed = None
     while placed is None:  # other sizes each time: three large items seldom find a place
         placed = place_all([Item(*name, rng.choice(tuple(SIZES))) for name in names], rng)
-    return compose(*placed)
+    return scene_of(*placed)
 
 
 def asked_of(scene: Scene, rng: random.Random) -> Scene:
@@ -141,7 +148,7 @@ def asked_of(scene: Scene, rng: random.Random) -> Scene:
 def recaption(scenes: list[Scene], seed: int) -> list[str]:
     """Another caption of each scene, drawn from a seed: its items in any order, each size with probability 1/2."""
     rng = random.Random(seed)
-    return [describe(asked_of(compose(*rng.sample(scene.items, len(scene.items))), rng)) for scene in scenes]
+    return [caption_of(asked_of(scene_of(*rng.sample(scene.items, len(scene.items))), rng)) for scene in scenes]
 
 
 @functools.lru_cache(maxsize=2)
@@ -168,7 +175,7 @@ def shapes(
     scenes, captions = [], []
     while len(scenes) < num_scenes:
         scenes.append(scene_of_split(rng, num_items or rng.choice((1, 2, 3)), train, held_out_for))
-        captions.append(describe(asked_of(scenes[-1], rng)))
+        captions.append(caption_of(asked_of(scenes[-1], rng)))
     x, maps = torch.stack([render(scene) for scene in scenes]), torch.stack([render_map(scene) for scene in scenes])
     return Shapes(x, captions, maps, scenes)
 

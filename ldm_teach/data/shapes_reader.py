@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, compose
+from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, scene_of
 from ldm_teach.data.shapes import IMAGE_SIZE, coverage
 
 MIN_PIXELS = 8  # a smaller component is dirt; the smallest item has about 40
@@ -113,10 +113,10 @@ def read_scene(x: Tensor) -> list[Scene]:
     None for kind and size, and one of several colours has None for its colour. Raises ValueError for another shape.
     """
     found = read_components(x[None] if x.ndim == 3 else x)
-    items = [[] for _ in found.labels]
+    items: list[list[Item]] = [[] for _ in found.labels]
     for picture, item in zip(found.picture, found.items, strict=True):
         items[picture].append(item)
-    return [compose(*each) for each in items]
+    return [scene_of(*each) for each in items]
 
 
 def read_map(x: Tensor) -> Tensor:

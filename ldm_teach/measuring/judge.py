@@ -1,17 +1,14 @@
-"""The judge: a classifier that saw real images only, and what it sees in the real ones beside the samples."""
+"""The judge: a classifier that saw real images only, and what it sees in real images beside the samples."""
 
+import functools
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ldm_teach.data.fashion import fashion_mnist
-from ldm_teach.measuring.metrics import (
-    accuracy,
-    diversity_within,
-    frechet_distance,
-    precision_recall,
-)
+from ldm_teach.data.fashion import FASHION_CLASSES, Images, fashion_mnist
+from ldm_teach.measuring.metrics import accuracy, diversity_within, frechet_distance, precision_recall
 from ldm_teach.models.classifier import ImageClassifier
 
 
@@ -22,31 +19,58 @@ def judge_images(judge: ImageClassifier, x: Tensor, batch_size: int = 250) -> tu
     return features, judge.head(features).argmax(dim=1)
 
 
-def floor(judge: ImageClassifier, num_images: int, seed: int = 0) -> tuple[float, float]:
-    """What real data reach: the distance of `num_images` training images to the test images, and the accuracy there."""
-    train, test = fashion_mnist(True), fashion_mnist(False)
-    subset = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(seed))[:num_images]
-    real, predicted = judge_images(judge, test.x[:num_images])
-    others, _ = judge_images(judge, train.x[subset])
-    return frechet_distance(others, real), accuracy(predicted, test.y[:num_images])[0]
-
-
 class Reference(NamedTuple):
-    """What the judge sees in the test images: features (10,000, F), classes predicted and true."""
+    """A judge, and what it sees in the 10,000 test images: features (10,000, F), classes predicted and true."""
 
+    judge: ImageClassifier
     features: Tensor
     predicted: Tensor
     labels: Tensor
 
 
-def judge_set(x: Tensor, labels: Tensor, judge: ImageClassifier, reference: Reference) -> dict[str, float]:
-    """The five figures of a Measurement for images x (N, C, H, W) that should show `labels` (N,)."""
-    features, predicted = judge_images(judge, x)
-    precision, recall = precision_recall(reference.features[: len(x)], features)
-    return dict(
-        frechet=frechet_distance(features, reference.features),
-        precision=precision,
-        recall=recall,
-        accuracy=accuracy(predicted, labels)[0],
-        diversity=diversity_within(features, labels),
-    )
+@functools.cache
+def reference(name: Path | str = "fashion-judge") -> Reference:
+    """The judge of this name and the test images as it sees them, which every study measures against."""
+    judge, test = ImageClassifier.load(name), fashion_mnist(train=False)
+    return Reference(judge, *judge_images(judge, test.x), test.y)
+
+
+def real_images(num_images: int, seed: int = 0) -> Images:
+    """Real training images in the place of samples: a random choice, as many of each class as `balanced` asks for."""
+    train, labels = fashion_mnist(), balanced(num_images)
+    order = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(seed))
+    rows = [order[train.y[order] == k][: int((labels == k).sum())] for k in range(len(FASHION_CLASSES))]
+    return Images(*(column[torch.cat(rows)] for column in train))
+
+
+def balanced(num_images: int) -> Tensor:
+    """Labels (N,), all classes in turn."""
+    return torch.arange(num_images) % len(FASHION_CLASSES)
+
+
+def floor(num_images: int, seed: int = 0, judge: Path | str = "fashion-judge") -> float:
+    """The Fréchet distance of real training images to the test images: no sample can be expected below it."""
+    seen = reference(judge)
+    return frechet_distance(judge_images(seen.judge, real_images(num_images, seed).x)[0], seen.features)
+
+
+class Judged(NamedTuple):
+    """What the judge says of images that should show given classes, beside the 10,000 test images.
+
+    frechet: to all of them.  precision, recall: against as many of them as there are images.  accuracy: the share seen
+    as the class asked for.  diversity: the mean distance between two images of a class.
+    """
+
+    frechet: float
+    precision: float
+    recall: float
+    accuracy: float
+    diversity: float
+
+
+def judge_set(x: Tensor, labels: Tensor, seen: Reference) -> Judged:
+    """The five figures of images x (N, C, H, W) that should show `labels` (N,)."""
+    features, predicted = judge_images(seen.judge, x)
+    precision, recall = precision_recall(seen.features[: len(x)], features)
+    distance = frechet_distance(features, seen.features)
+    return Judged(distance, precision, recall, accuracy(predicted, labels)[0], diversity_within(features, labels))

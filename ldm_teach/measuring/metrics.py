@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
+from ldm_teach.measuring.statistics import share_error
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
@@ -86,13 +87,13 @@ def energy_distance(a: Tensor, b: Tensor, blocks: int = 10) -> tuple[float, floa
 
 
 def accuracy(predicted: Tensor, wanted: Tensor) -> tuple[float, float]:
-    """The fraction of equal labels and its standard error, sqrt(p (1 - p) / N). predicted, wanted: (N,)."""
+    """The fraction of equal labels and its standard error, by `share_error`. predicted, wanted: (N,)."""
     if predicted.shape != wanted.shape or predicted.ndim != 1:
         raise ValueError(
             f"predicted and wanted have shapes {tuple(predicted.shape)}, {tuple(wanted.shape)}; want (N,) twice"
         )
     p = float((predicted == wanted).double().mean())
-    return p, (p * (1 - p) / len(wanted)) ** 0.5
+    return p, share_error(p, len(wanted))
 
 
 def peak_signal_to_noise(x: Tensor, y: Tensor) -> float:

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import torch
 
 
-def binomial(p: float, n: int) -> float:
+def share_error(p: float, n: int) -> float:
     """The standard error of a share p of n, not 0 at p = 0 or 1: two of each kind are added (Agresti & Coull 1998)."""
     p = (n * p + 2) / (n + 4)
     return (p * (1 - p) / (n + 4)) ** 0.5
 
 
-def standard_error(parts: list[float]) -> float:
+def mean_error(parts: Sequence[float]) -> float:
     """The standard error of the mean of parts of one size."""
-    return float(torch.tensor(parts).std()) / len(parts) ** 0.5
+    return float(torch.tensor(parts, dtype=torch.float64).std()) / len(parts) ** 0.5
 
 
 class Estimate(NamedTuple):
@@ -24,6 +24,9 @@ class Estimate(NamedTuple):
 
     mean: float
     half_width: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.half_width:.3f}"
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -1,40 +1,26 @@
-"""How long a call takes, and how many times as long as another."""
+"""How long calls take, measured in turn: a machine that drifts tilts none of them."""
 
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
-def seconds(call: Callable[[], object], repeats: int) -> float:
-    """The median wall time of a call, after one that does not count."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def ratio(ours: Callable[[], object], bare: Callable[[], object], repeats: int = 15) -> str:
-    """The median of the times of `ours` over `bare`, run in turn: a drifting machine does not tilt it."""
-    ours(), bare()
-    ratios = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        ours()
-        middle = time.perf_counter()
-        bare()
-        ratios.append((middle - start) / (time.perf_counter() - middle))
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f} in {repeats} pairs)"
-
-
-def in_turn(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The median milliseconds of each call, all called in turn: a machine that drifts tilts none of them."""
-    times = {name: [] for name in calls}
+def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """The seconds of `repeats` calls of each, all called in turn, after a first round that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats + 1):
         for name, call in calls.items():
             start = time.perf_counter()
             call()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(found[1:]) for name, found in times.items()}
+            times[name].append(time.perf_counter() - start)
+    return {name: found[1:] for name, found in times.items()}
+
+
+def seconds(call: Callable[[], object], repeats: int) -> list[float]:
+    """The seconds of each of `repeats` calls, after one that does not count."""
+    return in_turn({"": call}, repeats)[""]
+
+
+def ratios(ours: Callable[[], object], bare: Callable[[], object], repeats: int = 15) -> list[float]:
+    """The time of a call of `ours` over that of the call of `bare` beside it, for each of `repeats` pairs."""
+    times = in_turn(dict(ours=ours, bare=bare), repeats)
+    return [a / b for a, b in zip(times["ours"], times["bare"], strict=True)]

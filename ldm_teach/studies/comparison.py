@@ -1,9 +1,13 @@
-"""Cross-attention against concatenation on both spatial tasks: adherence, quality and cost, from three seeds."""
+"""Cross-attention against concatenation on both spatial tasks: adherence, quality and cost, from three seeds.
 
-import functools
+The same data, the same size within 5 %, the same training time. Each figure is the mean of three trainings ± the
+half-width of its 95 % interval; the last line of a block is attention less concatenation.
+"""
+
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from torch import Tensor
 
@@ -11,30 +15,30 @@ from ldm_teach.data.blur import blurred
 from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.data.shapes import shapes
 from ldm_teach.data.shapes_reader import read_map
-from ldm_teach.measuring import tables as measured
 from ldm_teach.measuring.adherence import mean_iou, share_whole
-from ldm_teach.measuring.judge import judge_images
+from ldm_teach.measuring.judge import floor, judge_images, reference
 from ldm_teach.measuring.metrics import frechet_distance, peak_signal_to_noise, rms
 from ldm_teach.measuring.statistics import estimate, welch
 from ldm_teach.measuring.timing import in_turn
-from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.studies.conditioning import MEASURED, sample_all
+from ldm_teach.paths import MEASURED, RUNS
 from ldm_teach.training.recipes.conditioned import SEEDS, SPATIAL_TASKS, WAYS, compared, num_steps_for
 
-COMPARED = MEASURED.with_name("comparison.json")
-FIGURES = {
+PATH = MEASURED / "comparison.json"
+ADHERENCE_AND_QUALITY = {
     "shapes-map": ("mean IoU", "whole items"),
     "fashion-blur": ("PSNR in dB", "Fréchet distance"),
 }
 
 
-class Compared(NamedTuple):
+class Row(NamedTuple):
     """One model at one weight: how it follows its condition, how good its samples are, how much they differ.
 
-    adherence, quality: what FIGURES names for the task.  apart: the root mean square of the difference of two samples
-    for one condition.  parameters: of encoder and U-Net.  training_ms: of one step on 64 images; sampling_ms: of one
-    sample without guidance, decoding included; both the median on one machine, both ways measured in turn.
+    adherence, quality: what ADHERENCE_AND_QUALITY names for the task.  apart: the root mean square of the difference of
+    two samples for one condition.  parameters: of encoder and U-Net.  training_ms: of one step on 64 images;
+    sampling_ms: of one sample without guidance, decoding included; both the median on one machine, both ways measured
+    in turn.
     """
 
     task: str
@@ -50,7 +54,7 @@ class Compared(NamedTuple):
     sampling_ms: float
 
 
-def conditions(task: str, num_samples: int) -> Tensor:
+def asked_for(task: str, num_samples: int) -> Tensor:
     """What is asked for: test maps (N, 32, 32), or test images (N, 1, 28, 28) blurred with sigma = 2."""
     if task == "shapes-map":
         return shapes(num_samples, 1, train=False).maps
@@ -64,42 +68,33 @@ def judge_maps(x: Tensor, maps: Tensor) -> tuple[float, float]:
 
 def judge_blur(x: Tensor, asked: Tensor) -> tuple[float, float]:
     """Adherence and quality of samples x for blurred images: PSNR, and the distance to the 10,000 test images."""
-    judge, real = reference()
-    return peak_signal_to_noise(blurred(x), asked), frechet_distance(judge_images(judge, x)[0], real)
+    seen = reference()
+    return peak_signal_to_noise(blurred(x), asked), frechet_distance(judge_images(seen.judge, x)[0], seen.features)
 
 
-def floor(num_samples: int) -> float:
-    """The Fréchet distance to the test images of as many real training images: no sample can be expected below it."""
-    judge, real = reference()
-    return frechet_distance(judge_images(judge, fashion_mnist().x[:num_samples])[0], real)
-
-
-@functools.cache
-def reference() -> tuple[ImageClassifier, Tensor]:
-    """The judge, and its features (10,000, F) of the test images."""
-    judge = ImageClassifier.load("fashion-judge")
-    return judge, judge_images(judge, fashion_mnist(train=False).x)[0]
+def facts(num_samples: int, **options: object) -> dict[str, float]:
+    """What holds for all rows: the Fréchet distance of as many real images as there are samples."""
+    return dict(floor=floor(num_samples))
 
 
 def costs(task: str, num_steps: int, repeats: int = 20) -> dict[str, tuple[float, float]]:
     """For each way the milliseconds of a training step and of a sample, from new models."""
     trainings = {way: SPATIAL_TASKS[task](concatenate, SEEDS[0])(True) for way, concatenate in WAYS.items()}
-    asked = conditions(task, 64)
+    asked = asked_for(task, 64)
     fits = {way: training.fit() for way, training in trainings.items()}
-    step = in_turn({way: lambda f=f: next(f) for way, f in fits.items()}, repeats)
+    steps = in_turn({way: lambda f=f: next(f) for way, f in fits.items()}, repeats)
     for fit in fits.values():
         fit.close()
-    models = {way: training.average for way, training in trainings.items()}
-    run = in_turn(
-        {way: lambda m=m: m.sample(asked, w=0.0, num_steps=num_steps) for way, m in models.items()},
-        max(1, repeats // 5),
-    )
-    return {way: (step[way], run[way] / len(asked)) for way in WAYS}
+    models = {way: cast(LatentDiffusion, training.average) for way, training in trainings.items()}
+    samplings = {way: lambda m=m: m.sample(asked, w=0.0, num_steps=num_steps) for way, m in models.items()}
+    samples = in_turn(samplings, max(1, repeats // 5))
+    each = {way: 1e3 * statistics.median(samples[way]) / len(asked) for way in WAYS}
+    return {way: (1e3 * statistics.median(steps[way]), each[way]) for way in WAYS}
 
 
-def compare(
-    num_samples: int = 500, num_steps: int = 12, weights: tuple[float, ...] = (0.0, 1.0), runs: Path = Path("runs")
-) -> Iterator[Compared]:
+def run(
+    num_samples: int = 500, num_steps: int = 12, weights: tuple[float, ...] = (0.0, 1.0), runs: Path = RUNS
+) -> Iterator[Row]:
     """Measure every model of the comparison, under `runs` or shipped; yields each row as soon as it is known.
 
     Raises FileNotFoundError that names the training of a model that is not there.
@@ -107,7 +102,7 @@ def compare(
     for key in ((task, way, seed) for task in SPATIAL_TASKS for way in WAYS for seed in SEEDS):
         find(compared(*key), runs)  # all of them, before anything is measured
     for task in SPATIAL_TASKS:
-        asked, cost = conditions(task, num_samples), costs(task, num_steps)
+        asked, cost = asked_for(task, num_samples), costs(task, num_steps)
         judged = judge_maps if task == "shapes-map" else judge_blur
         for seed in SEEDS:
             for way, concatenate in WAYS.items():
@@ -116,7 +111,7 @@ def compare(
                 for w in weights:
                     one, two = (sample_all(model, asked, w, num_steps, 2 * seed + k) for k in range(2))
                     figures = *judged(one, asked), rms(one - two), size, num_steps_for(concatenate, quick=False)
-                    yield Compared(task, way, seed, w, *figures, *cost[way])
+                    yield Row(task, way, seed, w, *figures, *cost[way])
 
 
 def find(name: str, runs: Path) -> str | Path:
@@ -128,13 +123,13 @@ def find(name: str, runs: Path) -> str | Path:
     return name
 
 
-def table(rows: Sequence[Compared]) -> list[str]:
-    """The comparison as lines of text: for each task, weight and way the mean over the seeds and its 95 % interval.
+def table(rows: Sequence[Row]) -> str:
+    """The comparison as text: for each task, weight and way the mean over the seeds and its 95 % interval.
 
     Then the difference of the ways, attention less concatenation, with the interval of the difference of two means.
     """
     lines = []
-    for task, (adherence, quality) in FIGURES.items():
+    for task, (adherence, quality) in ADHERENCE_AND_QUALITY.items():
         lines += [f"{task}: {adherence}; {quality}; difference of two samples; parameters; steps; ms a step, a sample"]
         for w in sorted({row.w for row in rows}):
             of = {way: [r for r in rows if (r.task, r.way, r.w) == (task, way, w)] for way in WAYS}
@@ -152,9 +147,4 @@ def table(rows: Sequence[Compared]) -> list[str]:
                 f"  w = {w:g} {'difference':13} "
                 + "  ".join(f"{d.mean:+7.3f} ± {d.half_width:5.3f}" for d in differences)
             )
-    return lines
-
-
-def read(path: Path = COMPARED) -> tuple[list[Compared], dict]:
-    """The rows and the settings that `python -m ldm_teach comparison` kept; raises what `measured.read` does."""
-    return measured.read(Compared, path)
+    return "\n".join(lines)

@@ -1,24 +1,26 @@
-"""How well samples follow a condition that can be read back: captions, semantic maps, blurred images."""
+"""How well samples follow a condition that can be read back: captions, semantic maps, blurred images.
 
-from collections.abc import Iterator
-from pathlib import Path
+"As asked" is every kind, colour, size that was named, and the relation; chance is a scene of the same line, drawn at
+random. A share or a mean has its standard error.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-
-import torch
-from torch import Tensor
 
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import OPPOSITE
 from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.data.shapes import Shapes, shapes
 from ldm_teach.data.shapes_reader import read_map
-from ldm_teach.measuring import tables as measured
+from ldm_teach.measuring import tables
 from ldm_teach.measuring.adherence import adherence, chance, mean_iou, share_whole
 from ldm_teach.measuring.metrics import peak_signal_to_noise, rms
-from ldm_teach.measuring.statistics import binomial, standard_error
+from ldm_teach.measuring.statistics import mean_error, share_error
+from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.paths import DATA
+from ldm_teach.paths import MEASURED
 
+PATH = MEASURED / "conditioning.json"
 # name -> arguments of `shapes`: captions that training says too, and captions that it never says
 CAPTIONS = {
     "one item": dict(num_items=1),
@@ -28,7 +30,6 @@ CAPTIONS = {
 }
 PARTS = ("kinds", "colours", "items")
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
-MEASURED = DATA / "measured" / "conditioning.json"
 
 
 class Row(NamedTuple):
@@ -40,13 +41,6 @@ class Row(NamedTuple):
     value: float
     error: float
     chance: float | None = None
-
-
-def sample_all(model: LatentDiffusion, condition: Tensor, w: float, num_steps: int, seed: int) -> Tensor:
-    """A sample (N, C, H, W) for each of N conditions, guided with weight w, in batches, from the noise of a seed."""
-    generator = torch.Generator().manual_seed(seed)
-    settings = dict(w=w, num_steps=num_steps, generator=generator)
-    return torch.cat([model.sample(chunk, **settings) for chunk in condition.split(250)])
 
 
 def asked_scenes(name: str, num_samples: int, seed: int = 1) -> Shapes:
@@ -67,9 +61,11 @@ def follow_captions(
     others = asked_scenes(name, num_samples, seed=2).scenes
     right = round(found.items * num_samples)  # samples whose relation can be read
     rows = [
-        Row(name, "as asked", w, found.overall, binomial(found.overall, num_samples), chance(asked.captions, others)),
-        *(Row(name, part, w, p, binomial(p, num_samples)) for part in PARTS for p in (getattr(found, part),)),
-        Row(name, "relation of right items", w, found.relation, binomial(found.relation, right), 1 / len(OPPOSITE)),
+        Row(
+            name, "as asked", w, found.overall, share_error(found.overall, num_samples), chance(asked.captions, others)
+        ),
+        *(Row(name, part, w, p, share_error(p, num_samples)) for part in PARTS for p in (getattr(found, part),)),
+        Row(name, "relation of right items", w, found.relation, share_error(found.relation, right), 1 / len(OPPOSITE)),
     ]
     return rows if name.startswith("two") else rows[:-1]
 
@@ -96,10 +92,10 @@ def follow_maps(
     maps = shapes(num_samples, 1, train=False).maps
     x = sample_all(model, maps, w, num_steps, seed)
     found, whole = read_map(x), share_whole(x)
-    error = standard_error([mean_iou(a, b) for a, b in zip(found.tensor_split(10), maps.tensor_split(10), strict=True)])
+    error = mean_error([mean_iou(a, b) for a, b in zip(found.tensor_split(10), maps.tensor_split(10), strict=True)])
     return [
         Row("maps", "mean IoU", w, mean_iou(found, maps), error, mean_iou(maps.roll(1, 0), maps)),
-        Row("maps", "all items whole", w, whole, binomial(whole, num_samples)),
+        Row("maps", "all items whole", w, whole, share_error(whole, num_samples)),
     ]
 
 
@@ -122,14 +118,14 @@ def follow_blur(
             "PSNR, blurred again",
             w,
             peak_signal_to_noise(again, asked),
-            standard_error(psnr),
+            mean_error(psnr),
             unrelated,
         ),
-        Row("blurred images", "difference between seeds", w, rms(one - two), standard_error(apart)),
+        Row("blurred images", "difference between seeds", w, rms(one - two), mean_error(apart)),
     ]
 
 
-def study(num_samples: int = 1_000, num_steps: int = 20) -> Iterator[Row]:
+def run(num_samples: int = 1_000, num_steps: int = 20) -> Iterator[Row]:
     """The three shipped models at w = 0 and at another weight, the text model at its best; yields each Row at once."""
     settings = dict(num_samples=num_samples, num_steps=num_steps)
     text = LatentDiffusion.load("shapes-text")
@@ -143,6 +139,15 @@ def study(num_samples: int = 1_000, num_steps: int = 20) -> Iterator[Row]:
             yield from follow(model, w, **settings)
 
 
-def read(path: Path = MEASURED) -> tuple[list[Row], dict]:
-    """The rows and the settings that `python -m ldm_teach conditioning` kept; raises what `measured.read` does."""
-    return measured.read(Row, path)
+def table(rows: Sequence[Row]) -> str:
+    """A line for each figure: value ± standard error, and chance where it was counted."""
+    lines = [
+        (
+            f"{row.asked}: {row.figure}",
+            f"{row.w:g}",
+            f"{row.value:.3f} ± {row.error:.3f}",
+            "" if row.chance is None else f"{row.chance:.3f}",
+        )
+        for row in rows
+    ]
+    return tables.aligned([("", "w", "value", "chance"), *lines])

@@ -1,31 +1,37 @@
-"""Both kinds of guidance on the shipped model, over grids of scales and seeds: the curves of notebooks 06 and 07."""
+"""Both kinds of guidance on the shipped model, over grids of scales and seeds: the curves of notebooks 06 and 07.
+
+Samples of balanced classes, judged in the features of the judge, beside real training images in their place.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
-from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
-from ldm_teach.measuring import tables as measured
-from ldm_teach.measuring.judge import Reference, judge_images, judge_set
+from ldm_teach.data.fashion import FASHION_CLASSES
+from ldm_teach.measuring import tables
+from ldm_teach.measuring.judge import balanced, judge_set, real_images, reference
 from ldm_teach.measuring.metrics import accuracy
 from ldm_teach.measuring.statistics import Estimate, estimate
-from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
-from ldm_teach.models.guided import Method, classifier_free, on_the_interval, rescaled_free, with_classifier
+from ldm_teach.models.classifier import NoisyClassifier
+from ldm_teach.models.guided import (
+    Method,
+    classifier_free,
+    on_the_interval,
+    rescaled_free,
+    sample_all,
+    with_classifier,
+)
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.paths import DATA
+from ldm_teach.paths import MEASURED
 
-MEASURED = DATA / "measured" / "guidance.json"
+PATH = MEASURED / "guidance.json"
+FIGURES = ("frechet", "precision", "recall", "accuracy", "diversity", "milliseconds")
 
 
-class Measurement(NamedTuple):
-    """One method at one scale and one seed: samples of balanced classes, judged in the features of the judge.
+class Row(NamedTuple):
+    """One method at one scale and one seed: the figures of `judge.Judged`, and the time of a sample.
 
-    frechet: to the 10,000 test images.  precision, recall: against as many test images as there are samples.
-    accuracy: the share that the judge sees as the class asked for.  diversity: the mean distance between two samples of
-    a class.  milliseconds: of sampling and decoding one image, on this machine.
+    milliseconds: of sampling and decoding one image, on this machine.
     """
 
     method: str
@@ -52,50 +58,44 @@ def methods() -> dict[str, tuple[Method, tuple[float, ...]]]:
     }
 
 
-@torch.no_grad()
-def study(num_samples: int = 1_500, num_steps: int = 12, seeds: Sequence[int] = (0, 1, 2)) -> Iterator[Measurement]:
-    """Measure real images and every method at every scale of its grid; yields each Measurement as soon as it is known.
+def facts(**options: object) -> dict[str, float]:
+    """What holds for all rows: the accuracy of samples of no class in particular."""
+    return dict(chance=1 / len(FASHION_CLASSES))
+
+
+def run(num_samples: int = 1_500, num_steps: int = 12, num_seeds: int = 3) -> Iterator[Row]:
+    """Measure real images and every method at every scale of its grid; yields each Row as soon as it is known.
 
     A seed means the same noise for all methods and scales. "real" is the floor: training images in the place of samples
     (their accuracy is that of the test images, which the judge has not seen either).
     """
-    model, judge = LatentDiffusion.load("fashion-class"), ImageClassifier.load("fashion-judge")
-    train, test = fashion_mnist(True), fashion_mnist(False)
-    reference = Reference(*judge_images(judge, test.x), test.y)
-    seen = accuracy(reference.predicted, reference.labels)[0]
-    labels = torch.arange(num_samples) % len(FASHION_CLASSES)
-    for seed in seeds:
-        order = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(seed))
-        rows = torch.cat([order[train.y[order] == k][: (labels == k).sum()] for k in range(len(FASHION_CLASSES))])
-        real = judge_set(train.x[rows], train.y[rows], judge, reference) | dict(accuracy=seen)
-        yield Measurement("real", 0.0, seed, milliseconds=0.0, **real)
+    model, seen, labels = LatentDiffusion.load("fashion-class"), reference(), balanced(num_samples)
+    share, _ = accuracy(seen.predicted, seen.labels)
+    for seed in range(num_seeds):
+        x, y = real_images(num_samples, seed)
+        yield Row("real", 0.0, seed, *judge_set(x, y, seen)._replace(accuracy=share), milliseconds=0.0)
     for name, (method, scales) in methods().items():
         for scale in scales:
-            for seed in seeds:
-                generator, start = torch.Generator().manual_seed(seed), time.perf_counter()
-                x = [
-                    model.draw(method(model, y, scale), len(y), num_steps=num_steps, generator=generator)
-                    for y in labels.split(500)
-                ]
+            for seed in range(num_seeds):
+                start = time.perf_counter()
+                x = sample_all(model, labels, scale, num_steps, seed, method=method)
                 milliseconds = 1e3 * (time.perf_counter() - start) / num_samples
-                figures = judge_set(torch.cat(x), labels, judge, reference)
-                yield Measurement(name, scale, seed, milliseconds=milliseconds, **figures)
+                yield Row(name, scale, seed, *judge_set(x, labels, seen), milliseconds=milliseconds)
 
 
-FIGURES = ("frechet", "precision", "recall", "accuracy", "diversity", "milliseconds")
-
-
-def summarize(measurements: Sequence[Measurement]) -> dict[tuple[str, float], dict[str, Estimate]]:
-    """(method, scale) -> figure -> Estimate, in the order of the measurements."""
-    groups: dict[tuple[str, float], list[Measurement]] = {}
-    for row in measurements:
+def summarize(rows: Sequence[Row]) -> dict[tuple[str, float], dict[str, Estimate]]:
+    """(method, scale) -> figure -> Estimate over the seeds, in the order of the rows."""
+    groups: dict[tuple[str, float], list[Row]] = {}
+    for row in rows:
         groups.setdefault((row.method, row.scale), []).append(row)
-    table = {}
-    for key, rows in groups.items():
-        table[key] = {figure: estimate([getattr(row, figure) for row in rows]) for figure in FIGURES}
-    return table
+    return {
+        key: {figure: estimate([getattr(row, figure) for row in found]) for figure in FIGURES}
+        for key, found in groups.items()
+    }
 
 
-def read(path: Path = MEASURED) -> tuple[list[Measurement], dict]:
-    """The measurements and the settings that `python -m ldm_teach guidance` kept; raises what `measured.read` does."""
-    return measured.read(Measurement, path)
+def table(rows: Sequence[Row]) -> str:
+    """A line for each method and scale: mean ± half-width of the 95 % interval over the seeds."""
+    summary = summarize(rows).items()
+    lines = [(method, f"{scale:g}", *map(str, figures.values())) for (method, scale), figures in summary]
+    return tables.aligned([("", "scale", *FIGURES[:-1], "ms a sample"), *lines])

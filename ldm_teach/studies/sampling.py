@@ -1,60 +1,76 @@
-"""The figures of a class-conditional model of Fashion-MNIST, each beside its floor on real data."""
+"""How near the samples of the class-conditional models are to real images, and how often they show the class asked for.
 
-from collections.abc import Callable, Iterator, Sequence
+Every distance is to the 10,000 real test images, in the features of the judge; the first row is its floor on real data.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
-from ldm_teach.measuring.judge import judge_images
+from ldm_teach.data.fashion import fashion_mnist
+from ldm_teach.measuring import tables
+from ldm_teach.measuring.judge import balanced, floor, judge_images, reference
 from ldm_teach.measuring.metrics import accuracy, frechet_distance, peak_signal_to_noise
-from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.theory.samplers import dpm_solver
+from ldm_teach.paths import MEASURED
+from ldm_teach.theory.samplers import Sampler, dpm_solver
+
+PATH = MEASURED / "sampling.json"
 
 
 class Row(NamedTuple):
-    """A line of the table: what was judged, its distance to the real test images, its accuracy and its error."""
+    """What was judged: its distance to the real test images, its accuracy and the standard error of that.
 
-    name: str
+    model: the model's name, or "real".  images: "training set", "reconstructed" or "samples".  w: of samples.
+    psnr: of reconstructions, in decibels. The accuracy beside real training images is that on the test images.
+    """
+
+    model: str
+    images: str
     frechet: float
     accuracy: float
     accuracy_error: float
+    w: float | None = None
+    psnr: float | None = None
 
 
-def evaluate(
-    model: LatentDiffusion,
-    judge: ImageClassifier,
-    weights: Sequence[float],
+def run(
+    models: Sequence[str | Path] = ("fashion-class", "fashion-class-kl", "fashion-class-vq"),
+    weights: Sequence[float] = (0.0, 0.5, 1.0, 2.0, 4.0),
     num_samples: int = 10_000,
     num_steps: int = 20,
-    sampler: Callable = dpm_solver,
+    sampler: Sampler = dpm_solver,
     seed: int = 0,
-    batch_size: int = 500,
+    judge: str | Path = "fashion-judge",
 ) -> Iterator[Row]:
-    """Judge real images, reconstructions and samples at each guidance weight; yields a Row as soon as it is known.
+    """Judge real images, then each model's reconstructions and its samples at each weight; yields each Row at once.
 
-    All distances are to the 10,000 real test images, in the judge's features. The first row is the floor: `num_samples`
-    real training images. Classes are balanced and the noise is the same at every weight.
+    Classes are balanced and the noise is the same at every weight.
     """
-    train, test = fashion_mnist(True), fashion_mnist(False)
-    real, predicted = judge_images(judge, test.x)
-    subset = torch.randperm(len(train.x), generator=torch.Generator().manual_seed(seed))[:num_samples]
-    floor, _ = judge_images(judge, train.x[subset])
-    yield Row("real (training set; accuracy on test)", frechet_distance(floor, real), *accuracy(predicted, test.y))
+    loaded = {str(name): LatentDiffusion.load(name) for name in models}  # a wrong name ends here, before any work
+    seen, test = reference(judge), fashion_mnist(train=False)
+    yield Row("real", "training set", floor(num_samples, seed, judge), *accuracy(seen.predicted, seen.labels))
+    for name, model in loaded.items():
+        x, y = (column[:num_samples] for column in test)
+        decoded = torch.cat([model.decode(model.encode(chunk)) for chunk in x.split(250)])
+        features, predicted = judge_images(seen.judge, decoded)
+        figures = frechet_distance(features, seen.features), *accuracy(predicted, y)
+        yield Row(name, "reconstructed", *figures, psnr=peak_signal_to_noise(decoded, x))
+        labels = balanced(num_samples)
+        for w in weights:
+            samples = sample_all(model, labels, w, num_steps, seed, sampler=sampler)
+            features, predicted = judge_images(seen.judge, samples)
+            yield Row(name, "samples", frechet_distance(features, seen.features), *accuracy(predicted, labels), w=w)
 
-    decoded = torch.cat([model.decode(model.encode(x)) for x in test.x[:num_samples].split(batch_size)])
-    features, predicted = judge_images(judge, decoded)
-    psnr = peak_signal_to_noise(decoded, test.x[:num_samples])
-    row = Row(
-        f"reconstructed ({psnr:.2f} dB)", frechet_distance(features, real), *accuracy(predicted, test.y[:num_samples])
-    )
-    yield row
 
-    labels = torch.arange(num_samples) % len(FASHION_CLASSES)
-    for w in weights:
-        generator = torch.Generator().manual_seed(seed)
-        settings = dict(w=w, num_steps=num_steps, generator=generator, sampler=sampler)
-        samples = [model.sample(y, **settings) for y in labels.split(batch_size)]
-        features, predicted = judge_images(judge, torch.cat(samples))
-        yield Row(f"samples, w = {w:g}", frechet_distance(features, real), *accuracy(predicted, labels))
+def table(rows: Sequence[Row]) -> str:
+    """The rows as text: Fréchet distance, and accuracy ± its standard error in percent."""
+    words = [("", "", "Fréchet distance", "accuracy")]
+    for row in rows:
+        detail = f", w = {row.w:g}" if row.w is not None else f" ({row.psnr:.2f} dB)" if row.psnr is not None else ""
+        percent = f"{100 * row.accuracy:.1f} ± {100 * row.accuracy_error:.1f} %"
+        words.append((row.model, row.images + detail, f"{row.frechet:.3f}", percent))
+    return tables.aligned(words)

@@ -13,16 +13,16 @@ from ldm_teach.data.captions import (
     WORDS,
     Item,
     Scene,
-    compose,
-    describe,
+    caption_of,
     held_out,
     parse,
     relation,
+    scene_of,
 )
 from ldm_teach.data.shapes import shapes
 from ldm_teach.words import split_words
 
-RED_ABOVE_BLUE = compose(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
+RED_ABOVE_BLUE = scene_of(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_held_out_needs_only_the_caption(drawn):
     assert held_out(parse("a red circle above a blue square")) is None
     assert held_out(parse("a small yellow circle")) == "pair"
     everything = [*drawn.scenes[:200], *shapes(50, train=False, held_out_for="combination").scenes]
-    assert all(held_out(scene) == held_out(parse(describe(scene))) for scene in everything)
+    assert all(held_out(scene) == held_out(parse(caption_of(scene))) for scene in everything)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_relation_is_that_of_the_axis_that_leads(row, column, word):
     ],
 )
 def test_parse_and_describe_are_inverse(caption, scene):
-    assert parse(caption) == scene and describe(scene) == caption
+    assert parse(caption) == scene and caption_of(scene) == caption
     assert parse("  " + caption.upper().replace(",", " ,")) == scene
 
 
 def test_every_caption_goes_round(drawn):
-    assert all(describe(parse(caption)) == caption for caption in drawn.captions)
+    assert all(caption_of(parse(caption)) == caption for caption in drawn.captions)
 
 
 def test_the_vocabulary_is_closed_and_used(drawn):
@@ -94,9 +94,9 @@ def test_the_vocabulary_is_closed_and_used(drawn):
         (lambda: parse(""), "caption is ''"),
         (lambda: parse("a red circle and a blue square"), "related by above, below, left of, right of"),
         (lambda: parse("a red cross above a small red cross"), "want items that differ in kind or colour"),
-        (lambda: describe(Scene(())), "scene has 0 items"),
-        (lambda: describe(Scene(RED_ABOVE_BLUE.items)), "scene has 2 items, relation None; want 1, 3, or 2 with a"),
-        (lambda: describe(Scene((Item(None, "red"),))), "item is Item.kind=None.*; want a kind of circle"),
+        (lambda: caption_of(Scene(())), "scene has 0 items"),
+        (lambda: caption_of(Scene(RED_ABOVE_BLUE.items)), "scene has 2 items, relation None; want 1, 3, or 2 with a"),
+        (lambda: caption_of(Scene((Item(None, "red"),))), "item is Item.kind=None.*; want a kind of circle"),
     ],
 )
 def test_bad_arguments(call, words):

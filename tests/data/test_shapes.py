@@ -4,7 +4,6 @@ from collections import Counter
 import pytest
 import torch
 
-from ldm_teach.data import shapes_reader
 from ldm_teach.data.captions import (
     COLOURS,
     HELD_OUT_PAIRS,
@@ -13,25 +12,26 @@ from ldm_teach.data.captions import (
     SIZES,
     Item,
     Scene,
-    compose,
     held_out,
     is_test_layout,
     parse,
+    scene_of,
 )
 from ldm_teach.data.shapes import GAP, IMAGE_SIZE, MARGIN, coverage, recaption, render, render_map, shapes
+from ldm_teach.measuring.adherence import matches
 
 
 def test_a_scene_told_again_is_the_same_scene_in_other_words():
     scenes = shapes(300).scenes
     again = recaption(scenes, seed=1)
     assert again == recaption(scenes, seed=1) != recaption(scenes, seed=2)
-    assert all(shapes_reader.matches(parse(caption), scene) for scene, caption in zip(scenes, again, strict=True))
+    assert all(matches(parse(caption), scene) for scene, caption in zip(scenes, again, strict=True))
     first = [parse(caption).items[0][:2] == scene.items[0][:2] for scene, caption in zip(scenes, again, strict=True)]
     two = [f for f, scene in zip(first, scenes, strict=True) if len(scene.items) == 2]
     assert 0.3 < sum(two) / len(two) < 0.7  # half of the pairs are told the other way round
 
 
-RED_ABOVE_BLUE = compose(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
+RED_ABOVE_BLUE = scene_of(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_maps_agree_with_pixels(drawn):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_edge_is_drawn_by_its_coverage(kind):
-    x = render(compose(Item(kind, "yellow", "large", 16, 16)))
+    x = render(scene_of(Item(kind, "yellow", "large", 16, 16)))
     assert torch.equal(x[0, 10:23, 10:23], coverage(kind, "large")) and torch.equal(x[0], -x[2])
     assert x[0].sum() == coverage(kind, "large").sum()
 

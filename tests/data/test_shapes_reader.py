@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, compose, parse
+from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, parse, scene_of
 from ldm_teach.data.shapes import render, render_map, shapes
 from ldm_teach.data.shapes_reader import read_map, read_scene
 from ldm_teach.measuring.adherence import adherence, matches, mean_iou
 
-ABOVE = compose(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
+ABOVE = scene_of(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_every_kind_colour_and_size_is_read_at_every_place():
         places = itertools.product(range(half, 32 - half), repeat=2)
         colours = itertools.cycle(COLOURS)
         items += [Item(kind, next(colours), size, row, column) for row, column in places]
-    read = read_scene(torch.stack([render(compose(item)) for item in items]))
+    read = read_scene(torch.stack([render(scene_of(item)) for item in items]))
     assert [scene.items for scene in read] == [(item,) for item in items]
 
 
@@ -92,7 +92,7 @@ def test_what_is_none_of_the_kinds_has_no_kind():
 
 
 def test_what_is_of_two_colours_has_no_colour():
-    x = render(compose(Item("square", "red", "large", 16, 16)))
+    x = render(scene_of(Item("square", "red", "large", 16, 16)))
     x[:, :17][x[:, :17] != 0] *= -1  # the upper seven rows of thirteen in cyan
     assert read_scene(x)[0].items == (Item("square", None, "large", 16, 16),)
     assert read_map(x[None]).eq(2).sum() == 13 * 13

@@ -3,14 +3,14 @@ import math
 import pytest
 import torch
 
-from ldm_teach.data.captions import Item, Scene, compose, parse
+from ldm_teach.data.captions import Item, Scene, parse, scene_of
 from ldm_teach.data.shapes import render, shapes
 from ldm_teach.measuring.adherence import adherence, chance, matches, mean_iou
 
-ABOVE = compose(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
+ABOVE = scene_of(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
 
 
-LEFT = compose(Item("circle", "red", "small", 16, 6), Item("square", "blue", "large", 14, 22))
+LEFT = scene_of(Item("circle", "red", "small", 16, 6), Item("square", "blue", "large", 14, 22))
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +69,12 @@ def test_adherence_tells_what_went_wrong(drawn):
     x, captions = drawn.x[:500], drawn.captions[:500]
     assert adherence(x, captions) == (1, 1, 1, 1, 1)
     asked = "a red circle above a blue square"
-    swapped = compose(ABOVE.items[0]._replace(colour="blue"), ABOVE.items[1]._replace(colour="red"))
-    other_kind = compose(ABOVE.items[0], ABOVE.items[1]._replace(kind="cross"))
+    swapped = scene_of(ABOVE.items[0]._replace(colour="blue"), ABOVE.items[1]._replace(colour="red"))
+    other_kind = scene_of(ABOVE.items[0], ABOVE.items[1]._replace(kind="cross"))
     pictures = torch.stack([render(scene) for scene in (ABOVE, LEFT, swapped, other_kind)])
     assert adherence(pictures, [asked] * 4) == (1 / 4, 3 / 4, 1, 1 / 2, 1 / 2)
     assert adherence(pictures[:1], ["a large red circle above a blue square"]) == (0, 1, 1, 1, 1)
-    twice = compose(ABOVE.items[0], ABOVE.items[0]._replace(row=22))
+    twice = scene_of(ABOVE.items[0], ABOVE.items[0]._replace(row=22))
     assert adherence(render(twice)[None], ["a red circle"])[:4] == (0, 0, 0, 0)
     assert math.isnan(adherence(pictures[:1], ["a red circle"]).relation)
 

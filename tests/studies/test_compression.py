@@ -7,7 +7,7 @@ from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.vector_quantization import VQAutoencoder
-from ldm_teach.studies.compression import measure
+from ldm_teach.studies.compression import measure, run, table
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +51,13 @@ def test_codes_are_counted_in_bits(judge, images):
     row = measure("vq", vq, judge, *images)
     assert row.bits == 64 * 6 and row.latent == (4, 8, 8) and row.compression == pytest.approx(28 * 28 / 256)
     assert 0 < row.use <= 1 <= row.perplexity <= 64
+
+
+def test_real_images_stand_above_the_autoencoders_and_what_is_none_is_refused():
+    rows = list(run(["fashion-autoencoder", "fashion-vq-f4"], num_images=300))
+    head, real, kl, vq = table(rows).splitlines()
+    assert head.split()[:4] == ["latent", "x", "bits", "PSNR"] and real.startswith("real images")
+    assert kl.split()[:3] == ["fashion-autoencoder", "4x8x8", "3.06"] and 28 < float(kl.split()[4]) < 31
+    assert vq.split()[3] == "832" and "%" in vq.split()[10]
+    with pytest.raises(ValueError, match="fashion-judge is a ImageClassifier; want one of KLAutoencoder"):
+        next(run(["fashion-judge"], num_images=300))

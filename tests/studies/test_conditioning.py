@@ -9,7 +9,6 @@ from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import held_out, parse
 from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.data.shapes import shapes
-from ldm_teach.measuring import tables as measured
 from ldm_teach.measuring.adherence import share_whole
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.studies.conditioning import (
@@ -20,7 +19,7 @@ from ldm_teach.studies.conditioning import (
     follow_blur,
     follow_captions,
     follow_maps,
-    read,
+    table,
 )
 
 
@@ -33,9 +32,12 @@ class Oracle:
     def check(self, captions):
         return torch.zeros(len(captions), 14, dtype=torch.int64)
 
-    def sample(self, condition, **settings):
-        first, self.given = self.given % len(self.x), self.given + len(condition)
-        return self.x[first : first + len(condition)]
+    def denoiser(self, condition, w):
+        return w
+
+    def draw(self, denoiser, batch_size, **settings):
+        first, self.given = self.given % len(self.x), self.given + batch_size
+        return self.x[first : first + batch_size]
 
 
 @pytest.mark.parametrize("name", CAPTIONS)
@@ -51,8 +53,9 @@ def test_real_pictures_follow_their_captions_and_shuffled_ones_do_not(name):
 class Guided(Oracle):
     """An oracle that draws what is asked for at one weight alone, and other pictures at the others."""
 
-    def sample(self, condition, w, **settings):
-        return super().sample(condition) if w == 2.0 else super().sample(condition).roll(1, 0)
+    def draw(self, denoiser, batch_size, **settings):
+        x = super().draw(denoiser, batch_size)
+        return x if denoiser == 2.0 else x.roll(1, 0)
 
 
 def test_the_weight_is_chosen_at_which_most_captions_are_met():
@@ -82,12 +85,11 @@ def test_blur_of_the_image_itself_and_of_a_shifted_contrast():
     assert blurred(x).std() < x.std()
 
 
-def test_rows_are_kept_and_a_missing_file_names_its_command(tmp_path):
-    rows = [Row("maps", "mean IoU", 1.0, 0.9, 0.01, 0.2)]
-    measured.write(rows, dict(samples=1), tmp_path / "conditioning.json")
-    assert read(path=tmp_path / "conditioning.json") == (rows, dict(samples=1))
-    with pytest.raises(FileNotFoundError, match="python -m ldm_teach conditioning"):
-        read(path=tmp_path / "none" / "conditioning.json")
+def test_the_table_has_a_line_for_each_figure_and_chance_where_it_was_counted():
+    rows = [Row("one item", "as asked", 2.0, 0.951, 0.007, 0.03), Row("one item", "items", 2.0, 0.96, 0.006)]
+    _, first, second = table(rows).splitlines()
+    assert first.split() == ["one", "item:", "as", "asked", "2", "0.951", "±", "0.007", "0.030"]
+    assert second.split() == ["one", "item:", "items", "2", "0.960", "±", "0.006"]
 
 
 def test_the_shipped_models_follow_their_conditions():
