@@ -1,43 +1,9 @@
-"""ldm_teach: latent diffusion, to be understood. The names a learner types; the rest is on the floors below."""
+"""ldm_teach: latent diffusion, to be understood. The names a learner types; the rest is on the floors below.
 
-import importlib
+`__init__.pyi` says which they are, for editors, type checkers and this module alike: each is imported when it is first
+used, so that `import ldm_teach` costs little more than `import torch`.
+"""
 
-_HOMES = {
-    "NoiseSchedule": "theory.schedule",
-    "Denoiser": "theory.schedule",
-    "GaussianMixture": "theory.mixture",
-    "langevin": "theory.langevin",
-    "mala": "theory.langevin",
-    "annealed_langevin": "theory.langevin",
-    "ddpm": "theory.samplers",
-    "ddim": "theory.samplers",
-    "heun": "theory.samplers",
-    "dpm_solver": "theory.samplers",
-    "predictor_corrector": "theory.samplers",
-    "final": "theory.samplers",
-    "guide": "theory.guidance",
-    "w_from_s": "theory.guidance",
-    "s_from_w": "theory.guidance",
-    "classifier_free_guidance": "theory.guidance",
-    "KLAutoencoder": "models.autoencoder",
-    "VQAutoencoder": "models.vector_quantization",
-    "UNet": "models.unet",
-    "LatentDiffusion": "models.latent_diffusion",
-    "fashion_mnist": "data.fashion",
-    "fit": "training.loop",
-}
+import lazy_loader
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str):
-    """Import a name when it is first used, so that `import ldm_teach` costs little more than `import torch`."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

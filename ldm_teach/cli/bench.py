@@ -1,59 +1,80 @@
-"""python -m ldm_teach bench: what the course costs on this machine, as ratios within one run where that is possible."""
+"""What the course costs on this machine, as ratios within one run where that is possible.
+
+A time or a ratio is the median of several, with the smallest and the largest.
+"""
 
 import copy
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ldm_teach.data.fashion import FASHION_CLASSES
 from ldm_teach.interactive.panel import PREVIEW_STEPS, guidance_panel
-from ldm_teach.measuring.timing import ratio, seconds
+from ldm_teach.measuring import tables
+from ldm_teach.measuring.timing import ratios, seconds
 from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder, stage
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.layers import normalize
-from ldm_teach.paths import ROOT
+from ldm_teach.paths import CLONE, MEASURED
 from ldm_teach.theory.guidance import classifier_guidance
 from ldm_teach.theory.samplers import dpm_solver, final
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import fit
 from ldm_teach.training.losses import autoencoder_loss, diffusion_loss, kl_per_element
 
-NOTEBOOKS = ROOT / "notebooks"
+PATH = MEASURED / "bench.json"
 
 
-def interactive(model: LatentDiffusion) -> None:
+class Row(NamedTuple):
+    """One figure: its median, smallest and largest. unit: "ms", "s", "GiB", or "" for a ratio."""
+
+    what: str
+    unit: str
+    median: float
+    low: float
+    high: float
+
+
+def row(what: str, values: Sequence[float], unit: str = "") -> Row:
+    """The Row of several values."""
+    return Row(what, unit, statistics.median(values), min(values), max(values))
+
+
+def slider_to_picture(model: LatentDiffusion) -> Iterator[Row]:
     """From a slider's value to an encoded picture of 8 guided images, without the browser."""
     panel = guidance_panel(model, FASHION_CLASSES)
     for name, steps in (("preview", PREVIEW_STEPS), ("full quality", panel.steps.value)):
-        milliseconds = 1e3 * seconds(lambda steps=steps: panel.render(steps), 15)
-        print(f"{name}: 8 guided images in {steps} steps, decoded and encoded as PNG: {milliseconds:.0f} ms")
+        milliseconds = [1e3 * s for s in seconds(lambda steps=steps: panel.render(steps), 15)]
+        yield row(f"slider to picture, 8 guided images: {name}, {steps} steps", milliseconds, "ms")
 
 
 @torch.inference_mode()
-def sampling_overhead(model: LatentDiffusion, batch: int = 64, num_steps: int = 20) -> None:
+def sampling_overhead(model: LatentDiffusion, batch: int = 64, num_steps: int = 20) -> Row:
     """A sampling run, decoding excluded, over its network calls made bare, on 2B as guidance makes them."""
     labels, x_T = torch.arange(batch) % 10, torch.randn(batch, *model.autoencoder.latent_shape)
     tokens = model.encoder(labels)
     both = torch.cat([tokens, model.encoder.null.expand_as(tokens)])
     x, t = torch.cat([x_T, x_T]), torch.full((2 * batch,), 500)
 
-    def run():
+    def walk():
         final(dpm_solver(model.denoiser(labels, w=1.0), model.schedule, x_T, num_steps))
 
     def bare():
         for _ in range(num_steps):
             model.unet(x, t, both)
 
-    print(f"sampling over its bare network calls: {ratio(run, bare)}")
+    return row("a sampling run over its bare network calls", ratios(walk, bare))
 
 
 @torch.no_grad()
-def guidance_cost(model: LatentDiffusion, batch: int = 64) -> None:
+def guidance_cost(model: LatentDiffusion, batch: int = 64) -> list[Row]:
     """A guided step over an unguided one: of the network on 2B, or on B with the gradient of the classifier."""
     labels, t = torch.arange(batch) % 10, torch.full((batch,), 500)
     z_t = torch.randn(batch, *model.autoencoder.latent_shape)
@@ -63,12 +84,16 @@ def guidance_cost(model: LatentDiffusion, batch: int = 64) -> None:
         "classifier-free": model.denoiser(labels, w=1.0),
         "classifier": classifier_guidance(plain, log_prob, model.schedule, 1.0),
     }
-    for name, guided in kinds.items():
-        cost = ratio(lambda guided=guided: guided(z_t, t), lambda: plain(z_t, t))
-        print(f"a step of {name} guidance over one without: {cost}")
+    return [
+        row(
+            f"a step of {name} guidance over one without",
+            ratios(lambda guided=guided: guided(z_t, t), lambda: plain(z_t, t)),
+        )
+        for name, guided in kinds.items()
+    ]
 
 
-def training_overhead(model: LatentDiffusion, batch: int = 128, repeats: int = 15) -> None:
+def training_overhead(model: LatentDiffusion, batch: int = 128, repeats: int = 15) -> Row:
     """A step of `fit`, averaging included, over the bare forward, backward and optimizer step of the same model."""
     shape = (4 * batch, *model.autoencoder.latent_shape)
     columns = torch.randn(shape), 0.1 * torch.rand(shape), torch.arange(shape[0]) % 10
@@ -84,8 +109,9 @@ def training_overhead(model: LatentDiffusion, batch: int = 128, repeats: int = 1
         optimizer.step()
         optimizer.zero_grad()
 
-    print(f"a training step over its bare forward, backward and optimizer: {ratio(lambda: next(steps), bare, repeats)}")
+    found = ratios(lambda: next(steps), bare, repeats)
     steps.close()
+    return row("a training step over its bare forward, backward and optimizer", found)
 
 
 class PlainAutoencoder(nn.Module):
@@ -116,7 +142,7 @@ class PlainAutoencoder(nn.Module):
         return self.decoder(posterior.sample(generator))[..., :height, :width], posterior
 
 
-def half_resolution(batch: int = 32, repeats: int = 15) -> None:
+def half_resolution(batch: int = 32, repeats: int = 15) -> Row:
     """Training steps of our autoencoder and of a plain one that works at full resolution, side by side."""
     loss = autoencoder_loss(None, regularizer=kl_per_element, weight=3e-4, perceptual_weight=0)
     x = torch.rand(batch, 1, 28, 28) * 2 - 1
@@ -133,20 +159,18 @@ def half_resolution(batch: int = 32, repeats: int = 15) -> None:
 
     ours, plain = KLAutoencoder(), PlainAutoencoder()
     ours_size, plain_size = (sum(p.numel() for p in model.parameters()) for model in (ours, plain))
-    print(
-        f"training throughput of the autoencoder ({ours_size:,} parameters) over one at full resolution "
-        f"({plain_size:,}): {ratio(stepper(plain), stepper(ours), repeats)}"
-    )
+    what = f"training throughput of the autoencoder ({ours_size:,} parameters) over one at full resolution"
+    return row(f"{what} ({plain_size:,})", ratios(stepper(plain), stepper(ours), repeats))
 
 
-def import_overhead() -> None:
+def import_overhead() -> Row:
     """`import ldm_teach` with the model and the theory loaded, over `import torch` alone, each in a fresh process."""
 
-    def run(code: str) -> None:
+    def execute(code: str) -> None:
         subprocess.run([sys.executable, "-c", code], check=True)
 
     ours = "import torch, ldm_teach; ldm_teach.LatentDiffusion, ldm_teach.GaussianMixture"
-    print(f"import ldm_teach over import torch: {ratio(lambda: run(ours), lambda: run('import torch'))}")
+    return row("import ldm_teach over import torch", ratios(lambda: execute(ours), lambda: execute("import torch")))
 
 
 EXECUTE = """
@@ -158,23 +182,34 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def notebook_memory() -> None:
-    """The peak resident size of each notebook's kernel, executed from top to bottom in a process of its own."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+def notebook_costs() -> Iterator[Row]:
+    """The peak resident size of each notebook's kernel, executed in a process of its own, and how long that took."""
+    for path in sorted((CLONE / "notebooks").glob("*.ipynb")):
         start = time.perf_counter()
         command = [sys.executable, "-c", EXECUTE, str(path)]
         kib = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-        print(f"{path.name}: {kib / 2**20:.2f} GiB peak, {time.perf_counter() - start:.0f} s")
+        yield row(f"notebook {path.stem}: peak memory", [kib / 2**20], "GiB")
+        yield row(f"notebook {path.stem}: time", [time.perf_counter() - start], "s")
 
 
-def bench(notebooks: bool = True) -> None:
-    """Print every figure; `notebooks` = False leaves out the executions of the notebooks, which take minutes."""
+def run(notebooks: bool = True) -> Iterator[Row]:
+    """Every figure; `notebooks` = False leaves out the executions of the notebooks, which take minutes."""
     model = LatentDiffusion.load("fashion-class")
-    interactive(model)
-    sampling_overhead(model)
-    guidance_cost(model)
-    training_overhead(model)
-    half_resolution()
-    import_overhead()
+    yield from slider_to_picture(model)
+    yield sampling_overhead(model)
+    yield from guidance_cost(model)
+    yield training_overhead(model)
+    yield half_resolution()
+    yield import_overhead()
     if notebooks:
-        notebook_memory()
+        yield from notebook_costs()
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A line for each figure: median, smallest and largest."""
+    digits = {"ms": 0, "s": 0, "GiB": 2, "": 2}
+    lines = [
+        (found.what, *(f"{value:.{digits[found.unit]}f}" for value in found[2:]), found.unit or "ratio")
+        for found in rows
+    ]
+    return tables.aligned([("", "median", "smallest", "largest", ""), *lines])

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
 from ldm_teach.data.shapes import shapes
-from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder, ImageEncoder, MapEncoder, TextEncoder
 
-CAPTIONS = (
+EXAMPLE_CAPTIONS = (
     "a red circle above a blue square",
     "a blue square above a red circle",
     "a small green triangle",
@@ -23,8 +23,8 @@ CAPTIONS = (
     "a large yellow square, a cyan triangle and a black circle",
 )
 FIRST_FOUR = ("0", "1", "2", "3")
-NUM_SCENES = 1_000  # test scenes that have a number
-NUM_IMAGES = 10_000  # test images of Fashion-MNIST
+NUMBERED_SCENES = 1_000  # test scenes that have a number
+NUMBERED_IMAGES = 10_000  # test images of Fashion-MNIST
 
 
 class Requests(NamedTuple):
@@ -39,21 +39,21 @@ class Requests(NamedTuple):
     pictures: Tensor | None = None
 
 
-def requested(encoder: nn.Module, words: Sequence[str] | None = None, sigma: float = 2.0) -> Requests:
+def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sigma: float = 2.0) -> Requests:
     """What `words`, one for each request, ask of a model with this encoder; without words, a telling few.
 
-    ClassEncoder: numbers of classes (all).  TextEncoder: captions (CAPTIONS).  MapEncoder: numbers of test scenes,
-    those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose pixels are classes (the first
-    four).  ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made grey,
-    resized and not blurred again (the first four).  What can be read as a number is one; ./3 is a file.
-    Raises ValueError for another encoder, words it has no use for, a file it cannot read, and a sigma not in (0, 9].
+    ClassEncoder: numbers of classes (all).  TextEncoder: captions (EXAMPLE_CAPTIONS).  MapEncoder: numbers of test
+    scenes, those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose pixels are classes (the
+    first four).  ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made
+    grey, resized and not blurred again (the first four).  What can be read as a number is one; ./3 is a file. Raises
+    ValueError for another encoder, words it has no use for, a file it cannot read, and a sigma not in (0, 9].
     """
     if isinstance(words, str) or not all(isinstance(word, str) for word in words or ()):
         raise ValueError(f"words is {words!r}; want a list of str, one for each request")
     if isinstance(encoder, ClassEncoder):
         return requested_classes(encoder, words or [str(k) for k in range(encoder.config["num_classes"])])
     if isinstance(encoder, TextEncoder):
-        return Requests(encoder.check(words or CAPTIONS), list(words or CAPTIONS))
+        return Requests(encoder.check(words or EXAMPLE_CAPTIONS), list(words or EXAMPLE_CAPTIONS))
     if isinstance(encoder, MapEncoder):
         return requested_maps(encoder, words or FIRST_FOUR)
     if isinstance(encoder, ImageEncoder):
@@ -64,9 +64,12 @@ def requested(encoder: nn.Module, words: Sequence[str] | None = None, sigma: flo
 def requested_classes(encoder: ClassEncoder, words: Sequence[str]) -> Requests:
     """Classes by their numbers; where there are ten they have the names of Fashion-MNIST's."""
     count = encoder.config["num_classes"]
-    labels = [number(word, count, "a class") for word in words]
-    if None in labels:
-        raise ValueError(f"condition is {words[labels.index(None)]!r}; want a class, a number from 0 to {count - 1}")
+    labels = []
+    for word in words:
+        label = number(word, count, "a class")
+        if label is None:
+            raise ValueError(f"condition is {word!r}; want a class, a number from 0 to {count - 1}")
+        labels.append(label)
     fashion = count == len(FASHION_CLASSES)
     return Requests(encoder.check(labels), [FASHION_CLASSES[k] if fashion else f"class {k}" for k in labels])
 
@@ -76,12 +79,12 @@ def requested_maps(encoder: MapEncoder, words: Sequence[str]) -> Requests:
     size, num_classes = encoder.config["image_size"], encoder.config["num_classes"]
 
     def numbered(k: int) -> Tensor:
-        return shapes(NUM_SCENES, seed=1, train=False).maps[k]
+        return shapes(NUMBERED_SCENES, seed=1, train=False).maps[k]
 
     def read(word: str, image: Image.Image) -> Tensor:
         return read_classes(word, image, size, num_classes)
 
-    maps, names = numbered_or_read(words, NUM_SCENES, "map", numbered, read)
+    maps, names = numbered_or_read(words, NUMBERED_SCENES, "map", numbered, read)
     return Requests(encoder.check(maps), names, maps)
 
 
@@ -101,7 +104,7 @@ def requested_images(encoder: ImageEncoder, words: Sequence[str], sigma: float) 
         pixels = np.asarray(image.convert("L").resize((width, height), Image.Resampling.BICUBIC))  # antialiased
         return torch.tensor(pixels)[None] / 127.5 - 1  # (H, W) uint8 -> (1, H, W)
 
-    images, names = numbered_or_read(words, NUM_IMAGES, "image", numbered, read)
+    images, names = numbered_or_read(words, NUMBERED_IMAGES, "image", numbered, read)
     return Requests(encoder.check(images), names, images)
 
 

@@ -1,29 +1,26 @@
 """python -m ldm_teach doctor: is this machine ready for the course, and what to do where it is not."""
 
+import argparse
 import importlib.metadata
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import torch
 
+from ldm_teach.cli.options import add_command
 from ldm_teach.data.fashion import fashion_mnist
-from ldm_teach.models import checkpoint
-from ldm_teach.models.classifier import ImageClassifier, NoisyClassifier
-from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.models.vector_quantization import AUTOENCODERS
-from ldm_teach.paths import ROOT
+from ldm_teach.models import checkpoint, classifier, latent_diffusion  # noqa: F401  their classes are registered
+from ldm_teach.paths import CLONE, looked_for
 from ldm_teach.training.device import choose_device
 
-REQUIREMENTS = ROOT / "requirements.txt"
-LOADERS = AUTOENCODERS | {loader.__name__: loader for loader in (ImageClassifier, NoisyClassifier, LatentDiffusion)}
+REQUIREMENTS = CLONE / "requirements.txt"
 NEEDED_GIB = 4.0
 
 
 def python_version() -> str:
-    if platform.python_version_tuple() < ("3", "11"):
-        raise RuntimeError("the course needs Python 3.11 or newer: make the virtual environment with one")
     return platform.python_version()
 
 
@@ -47,34 +44,45 @@ def memory() -> str:
     return f"{available:.1f} GiB free"
 
 
-def data() -> str:
+def fashion() -> str:
     return f"{len(fashion_mnist(True).x):,} + {len(fashion_mnist(False).x):,} images, SHA-256 verified"
 
 
 def loaded(directory: Path) -> str:
     kind = checkpoint.header(directory)["kind"]
-    model = LOADERS[kind].load(directory)
+    model = checkpoint.load(checkpoint.CLASSES[kind], directory)
     return f"{kind}, {sum(p.numel() for p in model.parameters()):,} parameters, SHA-256 verified"
 
 
-def checks() -> Iterator[tuple[str, Callable[[], str]]]:
+def things_to_check() -> Iterator[tuple[str, Callable[[], str]]]:
     """The checks, each a name and a function that returns what is right or raises what to do."""
     yield "Python", python_version
-    for line in REQUIREMENTS.read_text().splitlines():
+    for line in REQUIREMENTS.read_text().splitlines() if REQUIREMENTS.is_file() else ():
         name, _, version = line.split("#")[0].strip().partition("==")
         if version:
             yield name, lambda name=name, version=version: requirement(name, version)
     yield "device", device
     yield "memory", memory
-    yield "Fashion-MNIST", data
+    yield "data", looked_for
+    yield "Fashion-MNIST", fashion
     for name, directory in checkpoint.shipped().items():
         yield name, lambda directory=directory: loaded(directory)
 
 
-def doctor() -> int:
+def configure(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    add_command(commands, "doctor", doctor)
+
+
+def doctor() -> None:
+    """Check versions, device, memory, data and checkpoints; exit with 1 where something must be mended."""
+    sys.exit(1 if examine() else 0)
+
+
+def examine() -> int:
     """Print a line for each check and return the number of those that failed."""
     failures = 0
-    for name, check in checks():
+    for name, check in things_to_check():
         try:
             print(f"ok    {name:22} {check()}")
         except importlib.metadata.PackageNotFoundError:

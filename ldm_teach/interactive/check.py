@@ -2,7 +2,7 @@
 
 import torch
 
-from ldm_teach.interactive.exercise import Exercise, draw
+from ldm_teach.interactive.exercise import Exercise, inputs
 
 
 def _langevin_step(x, score, delta, noise, *, sign=1.0, half=0.5, power=0.5, kept=1.0, at=1.0):
@@ -11,7 +11,7 @@ def _langevin_step(x, score, delta, noise, *, sign=1.0, half=0.5, power=0.5, kep
 
 langevin_step = Exercise(
     _langevin_step,
-    dict(zip(("x", "score", "delta", "noise"), (*draw(2), 0.3, draw(3)[2]), strict=True)),
+    dict(zip(("x", "score", "delta", "noise"), (*inputs(2), 0.3, inputs(3)[2]), strict=True)),
     {
         "the drift has the wrong sign: climb the density, do not fall": dict(sign=-1.0),
         "the drift lacks its factor 1/2": dict(half=1.0),
@@ -31,7 +31,7 @@ def _score_target(x_noisy, x0, sigma, *, sign=1.0, power=2):
 
 score_target = Exercise(
     _score_target,
-    dict(zip(("x_noisy", "x0", "sigma"), (*draw(2), 0.7), strict=True)),
+    dict(zip(("x_noisy", "x0", "sigma"), (*inputs(2), 0.7), strict=True)),
     {
         "the sign is wrong: the score points from the noisy sample back to the clean one": dict(sign=-1.0),
         "it is divided by sigma, want the variance sigma^2": dict(power=1),
@@ -51,7 +51,7 @@ def _ddim_step(x_t, eps, alpha_bar, alpha_bar_s, *, sign=-1.0, old_level=False, 
 
 ddim_step = Exercise(
     _ddim_step,
-    dict(zip(("x_t", "eps", "alpha_bar", "alpha_bar_s"), (*draw(2), 0.4, 0.7), strict=True)),
+    dict(zip(("x_t", "eps", "alpha_bar", "alpha_bar_s"), (*inputs(2), 0.4, 0.7), strict=True)),
     {
         "in x0 the noise is added, want taken away": dict(sign=1.0),
         "x0 is not divided by sqrt(alpha_bar)": dict(divide=False),
@@ -68,7 +68,7 @@ def _v_from_eps(z_t, eps, signal, noise, *, sign=-1.0, divide=1.0):
 
 v_from_eps = Exercise(
     _v_from_eps,
-    dict(zip(("z_t", "eps", "signal", "noise"), (*draw(2), 0.8, 0.6), strict=True)),
+    dict(zip(("z_t", "eps", "signal", "noise"), (*inputs(2), 0.8, 0.6), strict=True)),
     {
         "the noise term has the wrong sign": dict(sign=1.0),
         "the numerator is right, divide it by signal": dict(divide=0.0),
@@ -88,7 +88,7 @@ def _guided_noise(eps_cond, eps_uncond, s, *, start=0.0, shift=0.0, sign=1.0, sw
 
 guided_noise = Exercise(
     _guided_noise,
-    dict(zip(("eps_cond", "eps_uncond", "s"), (*draw(2), 2.5), strict=True)),
+    dict(zip(("eps_cond", "eps_uncond", "s"), (*inputs(2), 2.5), strict=True)),
     {
         "that is the rule with w: s is 1 + w, and s = 1 must be no guidance": dict(start=1.0),
         "s is one too small: s = 1 must give the conditional prediction": dict(shift=-1.0),
@@ -112,7 +112,7 @@ sharpening_step = Exercise(
     dict(
         zip(
             ("x", "eps_cond", "eps_uncond", "w", "alpha_bar", "delta", "noise"),
-            (*draw(3), 1.5, 0.6, 0.2, draw(4)[3]),
+            (*inputs(3), 1.5, 0.6, 0.2, inputs(4)[3]),
             strict=True,
         )
     ),
@@ -135,7 +135,7 @@ def _gaussian_kl(mean, log_variance, *, half=0.5, sign=-1.0, log_scale=1.0, powe
 
 gaussian_kl = Exercise(
     _gaussian_kl,
-    dict(zip(("mean", "log_variance"), draw(2), strict=True)),
+    dict(zip(("mean", "log_variance"), inputs(2), strict=True)),
     {
         "the factor 1/2 is missing": dict(half=1.0),
         "the sign of the logarithm is wrong: a thin density is dear": dict(sign=1.0),
@@ -155,7 +155,7 @@ def _nearest_code(z, codebook, *, best=torch.argmin, lengths=1.0, dot=-2.0):
 
 nearest_code = Exercise(
     _nearest_code,
-    dict(zip(("z", "codebook"), draw(2), strict=True)),
+    dict(zip(("z", "codebook"), inputs(2), strict=True)),
     {
         "these are the codes farthest away, want argmin": dict(best=torch.argmax),
         "the length of the codes is left out: the largest product is not the nearest code": dict(lengths=0.0),
@@ -173,7 +173,7 @@ def _classifier_guidance_step(eps, gradient, alpha_bar, scale, *, sign=-1.0, roo
 
 classifier_guidance_step = Exercise(
     _classifier_guidance_step,
-    dict(zip(("eps", "gradient", "alpha_bar", "scale"), (*draw(2), 0.3, 2.5), strict=True)),
+    dict(zip(("eps", "gradient", "alpha_bar", "scale"), (*inputs(2), 0.3, 2.5), strict=True)),
     {
         "the sign is wrong: eps points away from the data, the gradient towards the class": dict(sign=1.0),
         "the factor sqrt(1 - alpha_bar) is missing: the gradient is a score, not yet a noise": dict(root=0.0),
@@ -193,7 +193,7 @@ def _shifted_mean(mean, gradient, variance, scale, *, sign=1.0, root=1.0, power=
 
 shifted_mean = Exercise(
     _shifted_mean,
-    dict(zip(("mean", "gradient", "variance", "scale"), (*draw(2), 0.2, 2.5), strict=True)),
+    dict(zip(("mean", "gradient", "variance", "scale"), (*inputs(2), 0.2, 2.5), strict=True)),
     {
         "the sign is wrong: a mean is shifted along the gradient, eps against it": dict(sign=-1.0),
         "the gradient is multiplied by the standard deviation, want the variance": dict(root=0.5),
@@ -216,7 +216,7 @@ def _soft_lookup(q, k, v, *, root=0.5, dim=-1, swapped=False, hard=False, total=
 
 soft_lookup = Exercise(
     _soft_lookup,
-    dict(zip(("q", "k", "v"), (draw(1)[0], draw(2)[1][:4], draw(3)[2][:4]), strict=True)),
+    dict(zip(("q", "k", "v"), (inputs(1)[0], inputs(2)[1][:4], inputs(3)[2][:4]), strict=True)),
     {
         "the scores are not divided by sqrt(d)": dict(root=0.0),
         "the scores are divided by d, want its square root": dict(root=1.0),
@@ -241,7 +241,7 @@ def _two_conditions(eps_text, eps_map, eps_null, w_text, w_map, *, by=1.0, kept=
 
 two_conditions = Exercise(
     _two_conditions,
-    dict(zip(("eps_text", "eps_map", "eps_null", "w_text", "w_map"), (*draw(3), 1.5, 0.5), strict=True)),
+    dict(zip(("eps_text", "eps_map", "eps_null", "w_text", "w_map"), (*inputs(3), 1.5, 0.5), strict=True)),
     {
         "the weights are taken for scales: the pull of a condition is 1 + w": dict(by=0.0),
         "the unconditional prediction itself is missing: the pulls start from it": dict(kept=0.0),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import ipywidgets
 import torch
@@ -26,57 +26,57 @@ WIDE = sized(460)  # most controls
 
 
 @dataclass(frozen=True)
-class Question:
+class ConditionControls:
     """What a panel asks of a model: controls, and functions that read their present values.
 
     controls: by the names under which the panel has them; a new "value" of one redraws it.  condition: number of
     samples -> what `LatentDiffusion.denoiser` takes for as many; the words of its ValueError are shown to the user.
-    says: -> the condition in words.  of: what the samples are samples of, for those who cannot see them.
+    describe: -> the condition in words.  subject: what the samples are samples of, for those who cannot see them.
     picture: -> the condition as an image (1, C, H, W) in [-1, 1], of the size of a sample, shown to the left of them.
-    found: samples (B, C, H, W) in [-1, 1] -> in words, how far they answer the question.  rows: how the controls are
-    laid out, where that is not one below the other.
+    verdict: samples (B, C, H, W) in [-1, 1] -> in words, how far they are what was asked for.  rows: how the controls
+    are laid out, where that is not one below the other.
     """
 
     controls: Mapping[str, ipywidgets.Widget]
     condition: Callable[[int], Any]
-    says: Callable[[], str]
-    of: str
+    describe: Callable[[], str]
+    subject: str
     picture: Callable[[], Tensor] | None = None
-    found: Callable[[Tensor], str] | None = None
+    verdict: Callable[[Tensor], str] | None = None
     rows: Sequence[ipywidgets.Widget] = ()
 
 
-def class_question(classes: Sequence[str]) -> Question:
+def class_controls(classes: Sequence[str]) -> ConditionControls:
     """Which class? A dropdown `label` of the names of all classes; the condition is labels (B,) int64."""
     label = ipywidgets.Dropdown(options=list(classes), description="class", **WIDE)
-    return Question(
+    return ConditionControls(
         dict(label=label),
-        condition=lambda count: torch.full((count,), label.index),
-        says=lambda: label.value,
-        of="the chosen class",
+        condition=lambda count: torch.full((count,), cast(int, label.index)),
+        describe=lambda: label.value,
+        subject="the chosen class",
     )
 
 
-def text_question(caption: str) -> Question:
+def text_controls(caption: str) -> ConditionControls:
     """Which words? A line `text` to type in, read when it is left; the condition is a list of B captions.
 
-    Samples (B, 3, 32, 32) are read back where the words are those of `scenes.parse`, in its order.
+    Samples (B, 3, 32, 32) are read back where the words are those of `captions.parse`, in its order.
     """
     text = ipywidgets.Text(caption, description="caption", continuous_update=False, **sized(640))
 
-    def found(x: Tensor) -> str:
+    def verdict(x: Tensor) -> str:
         try:
             asked = parse(text.value)
         except ValueError as error:  # no reason not to sample: a model may know more words, or other sentences
             return f"not read back: {error}"
         return f"{sum(matches(asked, scene) for scene in read_scene(x))} of {len(x)} read back as asked"
 
-    return Question(
+    return ConditionControls(
         dict(text=text),
         condition=lambda count: [text.value] * count,
-        says=lambda: text.value,
-        of="the caption",
-        found=found,
+        describe=lambda: text.value,
+        subject="the caption",
+        verdict=verdict,
     )
 
 
@@ -118,7 +118,7 @@ class ItemControls(NamedTuple):
         return Item(self.kind.value, None, self.size.value, row, column)
 
 
-def map_question() -> Question:
+def map_controls() -> ConditionControls:
     """What is where? Up to three items, a row of controls each; the condition is maps (B, 32, 32) int64.
 
     The controls of item i = 1, 2, 3 are `kind_i`, `size_i`, `row_i` and `column_i`. Later items cover earlier ones.
@@ -132,18 +132,18 @@ def map_question() -> Question:
     def maps(count: int) -> Tensor:
         return render_map(asked()).expand(count, -1, -1)
 
-    return Question(
+    return ConditionControls(
         {f"{name}_{i}": control for i, item in enumerate(items, start=1) for name, control in item._asdict().items()},
         condition=maps,
-        says=lambda: ", ".join(f"{item.size} {item.kind}" for item in asked().items) or "an empty map",
-        of="the map to their left",
+        describe=lambda: ", ".join(f"{item.size} {item.kind}" for item in asked().items) or "an empty map",
+        subject="the map to their left",
         picture=lambda: map_picture(maps(1)),
-        found=lambda x: f"maps read back: mean IoU {mean_iou(read_map(x), maps(len(x))):.2f}",
+        verdict=lambda x: f"maps read back: mean IoU {mean_iou(read_map(x), maps(len(x))):.2f}",
         rows=[ipywidgets.HBox(item) for item in items],
     )
 
 
-def blur_question(images: Tensor) -> Question:
+def blur_controls(images: Tensor) -> ConditionControls:
     """Which image may this be, out of focus? Sliders `index` and, in pixels, `sigma`.
 
     images: (N, C, H, W) in [-1, 1], sharp. The condition is one of them, blurred: (B, C, H, W).
@@ -154,14 +154,14 @@ def blur_question(images: Tensor) -> Question:
     def asked(count: int) -> Tensor:
         return blurred(images[index.value][None], sigma.value).expand(count, -1, -1, -1)
 
-    def found(x: Tensor) -> str:
+    def verdict(x: Tensor) -> str:
         return f"blurred again: PSNR {peak_signal_to_noise(blurred(x, sigma.value), asked(len(x))):.1f} dB"
 
-    return Question(
+    return ConditionControls(
         dict(index=index, sigma=sigma),
         condition=asked,
-        says=lambda: f"image {index.value}, blurred by {sigma.value:g} pixels",
-        of="the blurred image to their left",
+        describe=lambda: f"image {index.value}, blurred by {sigma.value:g} pixels",
+        subject="the blurred image to their left",
         picture=lambda: asked(1),
-        found=found,
+        verdict=verdict,
     )

@@ -63,6 +63,6 @@ def agree(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a.double(), b.double(), rtol=1e-5, atol=1e-6)
 
 
-def draw(count: int) -> Tensor:
+def inputs(count: int) -> Tensor:
     """`count` tensors of shape (6, 2) that every exercise may use: the same ones on every machine."""
     return torch.randn(count, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

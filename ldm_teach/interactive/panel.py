@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ldm_teach import checks
-from ldm_teach.interactive.controls import WIDE, Question, blur_question, class_question, map_question, text_question
+from ldm_teach.interactive.controls import (
+    WIDE,
+    ConditionControls,
+    blur_controls,
+    class_controls,
+    map_controls,
+    text_controls,
+)
 from ldm_teach.interactive.pictures import png
 from ldm_teach.interactive.widgets import with_fallback
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
@@ -37,14 +44,14 @@ class Panel:
 
     Every change draws a preview at once; when no other has followed for `PAUSE` seconds, the slider counts as released
     and the same noise is denoised again at full quality, a drawing that the next change breaks off. What the model does
-    not take, the caption says, and the last picture stays. The controls of its question are attributes of the panel.
+    not take, the caption says, and the last picture stays. The controls of the condition are attributes of the panel.
 
-    samples: the (count, C, H, W) images in [-1, 1] drawn last.  Raises ValueError, when made, for a question that the
-    model does not take, and for a control of it that is named as an attribute of the panel.
+    samples: the (count, C, H, W) images in [-1, 1] drawn last.  Raises ValueError, when made, for a condition that the
+    model does not take, and for a control that is named as an attribute of the panel.
     """
 
     model: LatentDiffusion
-    question: Question
+    asking: ConditionControls
     count: int = 8
     method: Method = classifier_free
     range: tuple[float, float] = (-1.0, 6.0)
@@ -69,14 +76,15 @@ class Panel:
         self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **WIDE)
         self.image = ipywidgets.Image(format="png", layout=dict(width="720px"))
         self.caption = ipywidgets.HTML(layout=dict(width="100%"))  # a Label cuts what is wider
-        controls = self.question.controls
+        controls = self.asking.controls
         sliders = [self.weight, self.scale] if self.conventions == "ws" else [self.weight]
-        asking = self.question.rows or controls.values()
+        asking = self.asking.rows or controls.values()
         self.box = ipywidgets.VBox([*sliders, *asking, self.steps, self.seed, self.image, self.caption])
-        self._lock, self._version, self._release = threading.Lock(), 0, None
+        self._lock, self._version = threading.Lock(), 0
+        self._release: threading.Timer | None = None
         for name, control in controls.items():
             if hasattr(self, name):
-                raise ValueError(f"question has a control {name!r}; want a name that the panel has not taken")
+                raise ValueError(f"asking has a control {name!r}; want a name that the panel has not taken")
             setattr(self, name, control)
         for control in (self.weight, self.steps, self.seed, *controls.values()):
             control.observe(self._changed, names="value")
@@ -88,19 +96,19 @@ class Panel:
         Raises ValueError for a condition that the model does not take.
         """
         with torch.inference_mode():  # thread-local: the caller's does not reach a callback
-            denoiser = self.method(self.model, self.question.condition(self.count), self.weight.value)
+            denoiser = self.method(self.model, self.asking.condition(self.count), self.weight.value)
             generator = torch.Generator().manual_seed(self.seed.value)
             x_T = torch.randn(self.count, *self.model.autoencoder.latent_shape, generator=generator)
             for step in dpm_solver(denoiser, self.model.schedule, x_T.to(self.model.latent_mean), num_steps):
                 if version is not None and version != self._version:
                     return None
             self.samples = self.model.decode(step.x).cpu()
-            if self.question.picture is None:
+            if self.asking.picture is None:
                 return png(self.samples, columns=self.count)
-            return png(beside(self.question.picture(), self.samples), columns=1)
+            return png(beside(self.asking.picture(), self.samples), columns=1)
 
     def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
-        alt = f"samples of {self.question.of} at the chosen guidance weight"
+        alt = f"samples of {self.asking.subject} at the chosen guidance weight"
         return with_fallback(self.box, "a panel of sliders, alive when the notebook runs", self.image.value, alt)
 
     def settle(self) -> None:
@@ -139,8 +147,10 @@ class Panel:
         """What was asked and how it was drawn; at full quality also what was found in the samples."""
         full, value = num_steps == self.steps.value, self.weight.value
         guided = f"s = {value:.1f}" if self.conventions == "s" else f"w = {value:.1f} (s = {1 + value:.1f})"
-        line = f"{self.question.says()}, {guided}, {num_steps} steps: {'full quality' if full else 'preview'}"
-        return f"{line}; {self.question.found(self.samples)}" if full and self.question.found else line
+        line = f"{self.asking.describe()}, {guided}, {num_steps} steps: {'full quality' if full else 'preview'}"
+        if full and self.asking.verdict is not None and self.samples is not None:
+            line += f"; {self.asking.verdict(self.samples)}"
+        return line
 
 
 def guidance_panel(
@@ -165,10 +175,10 @@ def guidance_panel(
         raise ValueError(f"classes has {len(classes)} names; the model wants {want}")
     if conventions not in ("w", "ws", "s"):
         raise ValueError(f"conventions is {conventions!r}; want 'w', 'ws' or 's'")
-    return Panel(model, class_question(classes), count, method, range, conventions)
+    return Panel(model, class_controls(classes), count, method, range, conventions)
 
 
-WEIGHTS = (-1.0, 8.0)  # of the slider of the panels below
+WEIGHT_RANGE = (-1.0, 8.0)  # of the slider of the panels below
 
 
 def conditioned(model: LatentDiffusion, encoder: type[nn.Module]) -> None:
@@ -181,12 +191,12 @@ def text_panel(model: LatentDiffusion, caption: str = "a red circle above a blue
     """A caption to type, `panel.text`, and sliders for guidance, steps and seed over `count` samples of it.
 
     At full quality the line below says how many of the samples, (count, 3, 32, 32), read back as asked, or why the
-    words cannot be read back: `shapes_reader.matches`, `scenes.parse`. Where the model does not know a word, it says
+    words cannot be read back: `adherence.matches`, `captions.parse`. Where the model does not know a word, it says
     so and the last picture stays. Raises ValueError for a model without a TextEncoder, and for a `caption` that it does
     not take.
     """
     conditioned(model, TextEncoder)
-    return Panel(model, text_question(caption), count, range=WEIGHTS)
+    return Panel(model, text_controls(caption), count, range=WEIGHT_RANGE)
 
 
 def map_panel(model: LatentDiffusion, count: int = 8) -> Panel:
@@ -197,7 +207,7 @@ def map_panel(model: LatentDiffusion, count: int = 8) -> Panel:
     Raises ValueError for a model without a MapEncoder, or of other images than the (3, 32, 32) of shapes.
     """
     conditioned(model, MapEncoder)
-    return Panel(model, map_question(), count, range=WEIGHTS)
+    return Panel(model, map_controls(), count, range=WEIGHT_RANGE)
 
 
 def blur_panel(model: LatentDiffusion, images: Tensor, count: int = 8) -> Panel:
@@ -211,4 +221,4 @@ def blur_panel(model: LatentDiffusion, images: Tensor, count: int = 8) -> Panel:
     want = (model.encoder.config["image_channels"], *model.encoder.config["image_size"])
     if checks.floating("images", images).ndim != 4 or images.shape[1:] != want or not len(images):
         raise ValueError(f"images is {checks.describe(images)}; want (N, {', '.join(map(str, want))}), N at least 1")
-    return Panel(model, blur_question(images.float().cpu()), count, range=WEIGHTS)
+    return Panel(model, blur_controls(images.float().cpu()), count, range=WEIGHT_RANGE)

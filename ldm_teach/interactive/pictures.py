@@ -3,16 +3,17 @@
 import io
 from collections.abc import Sequence
 
+import matplotlib.font_manager
 import numpy as np
 import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.data.captions import KINDS
-from ldm_teach.interactive.plots import PALETTE, new_figure
+from ldm_teach.interactive.plots import PALETTE, figure_png, new_figure
 
 # Of a semantic map, on grey: beside grey, the palette's green and pink are the ones that colour-blind readers lose.
 MAP_COLOURS = dict(zip(KINDS, (PALETTE[5], PALETTE[1], PALETTE[7], PALETTE[6]), strict=True))
@@ -57,6 +58,33 @@ def map_picture(maps: Tensor) -> Tensor:
         raise ValueError(f"maps hold classes from {maps.min()} to {maps.max()}; want 0 to {len(KINDS)}")
     colours = torch.tensor([(0.5, 0.5, 0.5), *map(to_rgb, MAP_COLOURS.values())], device=maps.device) * 2 - 1
     return colours[maps].movedim(-1, 1)  # (B, H, W, 3) -> (B, 3, H, W)
+
+
+def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 120) -> bytes:
+    """Figures as an endless GIF, to the last and back, each above a slider that stands at its value."""
+    shown = [with_slider(frame, value, values) for frame, value in zip(frames, values, strict=True)]
+    shown += shown[-2:0:-1]
+    buffer = io.BytesIO()
+    options = dict(save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, optimize=True)
+    shown[0].save(buffer, "GIF", **options)
+    return buffer.getvalue()
+
+
+def with_slider(figure: Figure, value: float, values: Sequence[float], height: int = 44) -> Image.Image:
+    """A figure as an image of 64 colours with a slider drawn below it, its knob where `value` lies among `values`."""
+    picture = Image.open(io.BytesIO(figure_png(figure))).convert("RGB")
+    canvas = Image.new("RGB", (picture.width, picture.height + height), "white")
+    canvas.paste(picture)
+    low, high, middle = min(values), max(values), picture.height + height // 2 - 4
+    left, right = canvas.width // 8, canvas.width * 3 // 4
+    knob = left + (right - left) * (value - low) / ((high - low) or 1)
+    pen = ImageDraw.Draw(canvas)
+    pen.line((left, middle, right, middle), fill="#9AA0A6", width=4)
+    pen.line((left, middle, knob, middle), fill=PALETTE[0], width=4)
+    pen.ellipse((knob - 9, middle - 9, knob + 9, middle + 9), fill=PALETTE[0])
+    font = ImageFont.truetype(matplotlib.font_manager.findfont("DejaVu Sans"), 18)
+    pen.text((right + 24, middle), f"w = {value:.2g}", fill="black", font=font, anchor="lm")
+    return canvas.quantize(64)
 
 
 def labelled_grid(

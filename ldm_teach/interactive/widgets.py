@@ -14,7 +14,7 @@ from ldm_teach.interactive.plots import figure_png
 
 def with_fallback(widget: ipywidgets.Widget, words: str, png: bytes, alt: str) -> tuple[dict, dict]:
     """What a notebook shows of a widget, and for readers without widgets its present picture and a few words."""
-    data = widget._repr_mimebundle_() | {"text/plain": words}
+    data = (widget._repr_mimebundle_() or {}) | {"text/plain": words}
     if not png:
         return data, {}
     return data | {"image/png": base64.b64encode(png).decode()}, {"image/png": {"alt": alt}}

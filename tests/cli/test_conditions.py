@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ldm_teach.cli.conditions import CAPTIONS, requested
+from ldm_teach.cli.conditions import EXAMPLE_CAPTIONS, requested
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import KINDS, MAX_WORDS, WORDS, held_out, parse
 from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
@@ -48,11 +48,11 @@ def test_captions_are_their_own_names():
     asked = requested(TEXT, captions)
     assert torch.equal(asked.condition, TEXT.check(captions))
     assert asked.names == captions and asked.pictures is None
-    assert requested(TEXT).names == list(CAPTIONS)
+    assert requested(TEXT).names == list(EXAMPLE_CAPTIONS)
 
 
 def test_the_captions_given_without_words_are_of_a_kind_that_training_says():
-    assert [held_out(parse(caption)) for caption in CAPTIONS] == [None] * len(CAPTIONS)
+    assert [held_out(parse(caption)) for caption in EXAMPLE_CAPTIONS] == [None] * len(EXAMPLE_CAPTIONS)
 
 
 def test_maps_are_those_of_test_scenes():

@@ -23,7 +23,7 @@ def test_doctor_names_what_is_broken(monkeypatch, tmp_path, capsys):
     (tmp_path / "requirements.txt").write_text("torch==0.1  # too old\nno-such-package==1.0\n")
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(doctor, "REQUIREMENTS", tmp_path / "requirements.txt")
-    assert doctor.doctor() == 3
+    assert doctor.examine() == 3
     out = capsys.readouterr().out
     assert "`pip install torch==0.1`" in out
     assert "not installed: `pip install -r requirements.txt`" in out

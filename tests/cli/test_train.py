@@ -2,24 +2,27 @@ import pytest
 import torch
 
 from ldm_teach.cli import main as cli
+from ldm_teach.cli import train
+from ldm_teach.measuring import tables
 from ldm_teach.models import checkpoint
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.training.batches import Batches
+from ldm_teach.training.loop import FitSettings
 from ldm_teach.training.losses import diffusion_loss
-from ldm_teach.training.recipes.recipe import Training
-from tests.conftest import make_tiny_model
+from ldm_teach.training.recipes.recipe import Recipe, Training
+from tests.helpers import make_tiny_model
 
 
 def tiny_recipe(quick: bool = False) -> Training:
     model = make_tiny_model()
     columns = torch.randn(64, 2, 4, 4), torch.full((64, 2, 4, 4), 0.1), torch.arange(64) % 3
     batches = Batches(*columns, batch_size=8)
-    return Training(model, diffusion_loss(model.schedule, drop=0.2), batches, dict(num_steps=3 if quick else 6))
+    return Training(model, diffusion_loss(model.schedule, drop=0.2), batches, FitSettings(num_steps=3 if quick else 6))
 
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
-    monkeypatch.setitem(cli.RECIPES, "tiny", tiny_recipe)
+    monkeypatch.setitem(train.RECIPES, "tiny", Recipe(tiny_recipe, "latent", "00"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -31,3 +34,16 @@ def test_train_saves_the_averaged_model_and_resumes(tiny, capsys):
     assert checkpoint.header(tiny / "runs" / "tiny-quick" / "state")["config"]["step"] == 3
     cli.main(["train", "tiny", "--quick", "--resume", "--out", str(tiny / "out")])
     assert (tiny / "out" / "model.json").is_file()
+
+
+def test_a_kept_training_is_shipped_with_its_family_and_its_cost(tiny, monkeypatch):
+    monkeypatch.setattr(train, "CHECKPOINTS", tiny / "checkpoints")
+    monkeypatch.setattr(train, "PATH", tiny / "training.json")
+    tables.keep([train.Row("tiny", 99.0), train.Row("other-*", 1.0, 2.0, 1)], {}, tiny / "training.json")
+    cli.main(["train", "tiny", "--keep", "--device", "cpu"])
+    LatentDiffusion.load(tiny / "checkpoints" / "latent" / "tiny")
+    rows, _ = tables.read(train.Row, tiny / "training.json")
+    assert [row.name for row in rows] == ["tiny", "other-*"] and 0 <= rows[0].cpu_minutes < 1
+    assert train.cost("other-2", rows) == "1 to 2 (one thread)" and train.cost("unknown", rows) == ""
+    with pytest.raises(SystemExit, match="keep is for a full training from its start"):
+        cli.main(["train", "tiny", "--keep", "--quick"])

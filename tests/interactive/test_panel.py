@@ -11,7 +11,7 @@ from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import KINDS, MAX_WORDS, WORDS, parse
 from ldm_teach.data.shapes import render, shapes
 from ldm_teach.interactive import panel as panels
-from ldm_teach.interactive.controls import Question, class_question
+from ldm_teach.interactive.controls import ConditionControls, class_controls
 from ldm_teach.interactive.panel import Panel, blur_panel, guidance_panel, map_panel, text_panel
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import NoisyClassifier
@@ -20,7 +20,7 @@ from ldm_teach.models.guided import with_classifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.theory.schedule import NoiseSchedule
-from tests.conftest import make_tiny_model
+from tests.helpers import make_tiny_model
 
 CLASSES = ("zero", "one", "two")
 
@@ -212,7 +212,7 @@ def test_the_samples_are_those_of_the_model_with_the_noise_of_the_seed(kind):
     panel.seed.value = 7
     panel.settle()
     settings = dict(w=1.0, num_steps=panels.FULL_STEPS, generator=torch.Generator().manual_seed(7))
-    x = panel.model.sample(panel.question.condition(2), **settings)
+    x = panel.model.sample(panel.asking.condition(2), **settings)
     torch.testing.assert_close(panel.samples, x, rtol=0, atol=1e-5)
 
 
@@ -373,10 +373,10 @@ def test_what_a_panel_cannot_show_is_said_at_the_door(call, words):
 
 
 def test_a_question_of_ones_own_and_names_that_are_taken():
-    asked = class_question(CLASSES)
+    asked = class_controls(CLASSES)
     panel = Panel(make_tiny_model(), asked, count=2)
     assert panel.label is asked.controls["label"]
     for name in ("seed", "samples", "render"):
-        question = Question({name: asked.controls["label"]}, asked.condition, asked.says, asked.of)
-        with pytest.raises(ValueError, match=f"question has a control '{name}'; want a name that the panel has not"):
-            Panel(make_tiny_model(), question, count=2)
+        asking = ConditionControls({name: asked.controls["label"]}, asked.condition, asked.says, asked.of)
+        with pytest.raises(ValueError, match=f"asking has a control '{name}'; want a name that the panel has not"):
+            Panel(make_tiny_model(), asking, count=2)

@@ -1,0 +1,43 @@
+"""What the commands share: how one is added to the parser, and the options that several have."""
+
+import argparse
+from collections.abc import Callable
+
+from ldm_teach.theory.samplers import Sampler, ddim, ddpm, dpm_solver, heun, predictor_corrector
+
+SAMPLERS: dict[str, Sampler] = {f.__name__: f for f in (ddpm, ddim, heun, dpm_solver, predictor_corrector)}
+
+
+def add_command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    function: Callable[..., None],
+    words: str | None = None,
+    aliases: tuple[str, ...] = (),
+) -> argparse.ArgumentParser:
+    """A command that calls `function` with its options by name; `words`, or its docstring, are the help."""
+    help = (words or function.__doc__ or "").strip().split("\n\n")[0]
+    parser = commands.add_parser(
+        name,
+        aliases=aliases,
+        help=help,
+        description=help,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def add_sampling(parser: argparse.ArgumentParser, steps: int, samples: int | None = None) -> None:
+    """--steps and, where `samples` is given, --samples: of what is sampled, for each figure."""
+    if samples is not None:
+        parser.add_argument(
+            "--samples", dest="num_samples", type=int, default=samples, help="number of samples for each figure"
+        )
+    parser.add_argument("--steps", dest="num_steps", type=int, default=steps, help="steps of the sampler")
+
+
+def add_sampler(parser: argparse.ArgumentParser) -> None:
+    """--sampler and --seed."""
+    parser.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="the reverse process")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")

@@ -1,0 +1,77 @@
+"""python -m ldm_teach sample: a picture, or a moving one, of what a model draws for what is asked."""
+
+import argparse
+import textwrap
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ldm_teach import checks
+from ldm_teach.cli.conditions import requested
+from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
+from ldm_teach.interactive import pictures
+from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.training.device import choose_device
+
+
+def configure(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    c = add_command(commands, "sample", sample)
+    c.add_argument("name", nargs="?", default="fashion-class", help="a shipped model or a directory")
+    c.add_argument(
+        "--condition",
+        nargs="+",
+        help="one row each, by default all classes or a few of the rest: numbers of classes; captions in quotes; for "
+        "maps, numbers of test scenes or image files whose pixels are the classes; for blurred images, numbers of test "
+        "images, which --sigma blurs, or files of blurred images",
+    )
+    c.add_argument("--sigma", type=float, default=2.0, help="blur of test images by number, in pixels")
+    c.add_argument("--w", type=float, nargs="+", default=[1.0], help="guidance weights, one column each")
+    add_sampler(c)
+    add_sampling(c, steps=20)
+    c.add_argument("--count", type=int, default=8, help="samples for each condition and weight")
+    c.add_argument("--device", help="cuda, mps or cpu")
+    c.add_argument("--out", type=Path, default=Path("samples.png"), help="the picture; .gif: a frame for each weight")
+
+
+def sample(
+    name: str,
+    condition: list[str] | None,
+    sigma: float,
+    w: list[float],
+    sampler: str,
+    num_steps: int,
+    count: int,
+    seed: int,
+    device: str | None,
+    out: Path,
+) -> None:
+    """Write a PNG: a row for each condition, `count` samples of it at each guidance weight, all from the same noise.
+
+    Maps and blurred images that are asked for stand in a first column. A GIF has a frame for each weight instead.
+    """
+    model = LatentDiffusion.load(name).to(choose_device(device))
+    asked = requested(model.encoder, condition, sigma)
+    shown = asked.pictures
+    if shown is not None and shown.ndim == 3:
+        shown = pictures.map_picture(shown)  # (rows, H, W) -> (rows, 3, H, W)
+    repeated = asked.condition.repeat_interleave(checks.count("count", count), dim=0)
+
+    def drawn(x: float) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        images = model.sample(repeated, w=x, num_steps=num_steps, generator=generator, sampler=SAMPLERS[sampler])
+        return images.cpu().unflatten(0, (-1, count))  # (rows, count, C, H, W)
+
+    rows = [textwrap.fill(words, 32) for words in asked.names]  # the longest caption takes three lines, a row's height
+    cells = torch.stack([drawn(x) for x in w], dim=1)  # (rows, w, count, C, H, W)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".gif":
+        title = "One noise, and the guidance weight w"
+        frames = [pictures.labelled_grid(x.flatten(0, 1), rows, [""], title, shown) for x in cells.unbind(1)]
+        out.write_bytes(pictures.film(frames, w))
+    else:
+        title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {num_steps} steps"
+        columns = [f"w = {x:g}" for x in w]
+        pictures.labelled_grid(cells.flatten(0, 2), rows, columns, title, shown).savefig(out)
+    print(f"wrote {out}")

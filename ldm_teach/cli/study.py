@@ -1,0 +1,103 @@
+"""python -m ldm_teach sampling, compression, guidance, conditioning, comparison, bench: a study, measured and kept.
+
+Each is a module with one face: `Row`, `run(...)`, a generator of rows, `table(rows)`, the rows as text, and `PATH`,
+where its table is kept for the notebooks and the report.
+"""
+
+import argparse
+import inspect
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ldm_teach.cli import bench
+from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
+from ldm_teach.measuring import tables
+from ldm_teach.paths import RUNS
+from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
+
+
+class Study(Protocol):
+    """The face of a study."""
+
+    @property
+    def PATH(self) -> Path: ...
+
+    @property
+    def Row(self) -> type[tables.Row]: ...
+
+    @property
+    def run(self) -> Callable[..., Iterator[Any]]: ...
+
+    @property
+    def table(self) -> Callable[[Sequence[Any]], str]: ...
+
+
+STUDIES: dict[str, Study] = {
+    study.PATH.stem: study for study in (sampling, compression, guidance, conditioning, comparison, bench)
+}
+
+
+def configure(commands: argparse._SubParsersAction) -> None:
+    """Add a command for each study."""
+
+    def command(study: Study, *aliases: str) -> argparse.ArgumentParser:
+        def execute(**options: Any) -> None:
+            conduct(study, **options)
+
+        parser = add_command(commands, study.PATH.stem, execute, inspect.getdoc(study), aliases)
+        parser.add_argument("--keep", action="store_true", help=f"keep the table as {study.PATH.name} of data/measured")
+        parser.add_argument(
+            "--out", type=Path, help="where the table is kept otherwise; by default under runs/measured"
+        )
+        return parser
+
+    c = command(sampling, "evaluate")
+    c.add_argument("models", nargs="*", default=argparse.SUPPRESS, help="shipped models or directories")
+    c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
+    c.add_argument("--w", dest="weights", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0, 4.0], help="weights")
+    add_sampling(c, steps=20, samples=10_000)
+    add_sampler(c)
+
+    c = command(compression)
+    c.add_argument("models", nargs="*", default=argparse.SUPPRESS, help="shipped autoencoders or directories")
+    c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
+    c.add_argument("--images", dest="num_images", type=int, default=10_000, help="number of test images")
+
+    c = command(guidance)
+    add_sampling(c, steps=12, samples=1_500)
+    c.add_argument("--seeds", dest="num_seeds", type=int, default=3, help="how many times, each from other noise")
+
+    add_sampling(command(conditioning), steps=20, samples=1_000)
+    add_sampling(command(comparison), steps=12, samples=500)
+
+    c = command(bench)
+    c.add_argument("--no-notebooks", dest="notebooks", action="store_false", help="leave out what takes minutes")
+
+
+def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
+    """Run a study, printing each row as soon as it is known; keep its table and print it."""
+    out = study.PATH if keep else out or RUNS / "measured" / study.PATH.name
+    out.parent.mkdir(parents=True, exist_ok=True)
+    settings = {name.removeprefix("num_"): value for name, value in options.items()}
+    if "sampler" in options:
+        options["sampler"] = SAMPLERS[options["sampler"]]
+    rows, start = [], time.perf_counter()
+    for row in study.run(**options):
+        rows.append(row)
+        print(line(row), flush=True)
+    facts = getattr(study, "facts", None)  # what holds for all rows, where there is such a thing
+    settings |= facts(**options) if facts else {}
+    settings["minutes"] = round((time.perf_counter() - start) / 60, 1)
+    tables.keep(rows, settings, out)
+    print("", study.table(rows), f"\nwrote {out} after {settings['minutes']} minutes", sep="\n")
+
+
+def line(row: tables.Row) -> str:
+    """A row in words: its figures by name, those that are None left out."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in row._asdict().items()
+        if value is not None
+    )

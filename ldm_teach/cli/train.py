@@ -1,0 +1,76 @@
+"""python -m ldm_teach train NAME: a recipe, run to its end, its model saved and its cost known."""
+
+import argparse
+import fnmatch
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm.auto import tqdm
+
+from ldm_teach.cli.options import add_command
+from ldm_teach.measuring import tables
+from ldm_teach.paths import CHECKPOINTS, MEASURED, RUNS
+from ldm_teach.training.recipes.table import RECIPES
+
+PATH = MEASURED / "training.json"
+
+
+class Row(NamedTuple):
+    """What the full training of a model cost on two cores, in CPU minutes; `to`, where several cost from this to that.
+
+    name: of a recipe, or a pattern of several.  threads: 1 where the training ran on one.
+    """
+
+    name: str
+    cpu_minutes: float
+    to: float | None = None
+    threads: int = 2
+
+
+def configure(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    c = add_command(commands, "train", train)
+    c.add_argument("name", choices=RECIPES, help="what to train")
+    c.add_argument("--quick", action="store_true", help="about a minute on two cores, to see it work")
+    c.add_argument("--resume", action="store_true", help="go on from the last checkpoint under runs/NAME/state")
+    c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
+    c.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
+    c.add_argument("--out", type=Path, help="where the trained model goes; by default runs/NAME")
+    c.add_argument(
+        "--keep", action="store_true", help="put the model among the shipped ones and its cost into the table of costs"
+    )
+
+
+def train(
+    name: str, quick: bool, resume: bool, device: str | None, workers: int, out: Path | None, keep: bool = False
+) -> None:
+    """Train a recipe, checkpointing under runs/NAME/state, and save the averaged model in `out` (runs/NAME)."""
+    if keep and (quick or resume or out is not None):
+        raise ValueError("keep is for a full training from its start: leave out --quick, --resume and --out")
+    training = RECIPES[name](quick)
+    run = RUNS / (f"{name}-quick" if quick else name)
+    out = CHECKPOINTS / RECIPES[name].family / name if keep else out or run
+    cpu, clock = time.process_time(), time.perf_counter()
+    with tqdm(total=training.num_steps, desc=run.name, unit="step") as bar:
+        for step in training.fit(device=device, workers=workers, directory=run / "state", resume=resume):
+            bar.update(step.step - bar.n)
+            if step.step % 20 == 0:
+                bar.set_postfix(loss=f"{float(step.loss):.4f}", images_per_s=f"{step.images_per_second:.0f}")
+    training.save(out)
+    minutes, clock = (time.process_time() - cpu) / 60, (time.perf_counter() - clock) / 60
+    print(f"saved {out} after {minutes:.1f} CPU minutes, {clock:.1f} minutes by the clock")
+    if keep:
+        rows, settings = tables.read(Row, PATH)
+        others = [row for row in rows if row.name != name]
+        tables.keep([Row(name, round(minutes, 1)), *others], settings, PATH)
+
+
+def cost(name: str, rows: Sequence[Row]) -> str:
+    """The CPU minutes of a recipe in words, "" where nobody has kept them."""
+    found = next((row for row in rows if fnmatch.fnmatchcase(name, row.name)), None)
+    if found is None:
+        return ""
+    span = f"{found.cpu_minutes:g}" if found.to is None else f"{found.cpu_minutes:g} to {found.to:g}"
+    return span + (" (one thread)" if found.threads == 1 else "")

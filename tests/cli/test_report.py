@@ -1,0 +1,103 @@
+"""What `report` writes is what stands in the repository, and its sentences are true of the tables."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ldm_teach.cli import bench, train
+from ldm_teach.cli.report import CURVES, FINDINGS, TITLES, curves, documents, report, rows_of
+from ldm_teach.cli.study import STUDIES
+from ldm_teach.measuring import tables
+from ldm_teach.models import checkpoint
+from ldm_teach.paths import CLONE
+from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
+from ldm_teach.training.recipes.table import RECIPES
+
+
+@pytest.mark.parametrize("path", documents(CLONE), ids=str)
+def test_a_document_is_what_the_command_writes(path):
+    assert (CLONE / path).read_text() == documents(CLONE)[path], "run `python -m ldm_teach report`"
+
+
+def test_the_curves_are_what_the_command_draws():
+    drawn, kept = (
+        np.asarray(Image.open(io.BytesIO(png)), dtype=float) for png in (curves(), (CLONE / CURVES).read_bytes())
+    )
+    assert (
+        drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 1
+    )  # of 255: fonts differ by machine, lines do not
+
+
+def test_report_writes_below_another_root(tmp_path, capsys):
+    (tmp_path / "README.md").write_text("a\n<!-- results -->\nold\n<!-- /results -->\nb\n")
+    report(tmp_path)
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.startswith("a\n<!-- results -->\n| ") and readme.endswith("|\n<!-- /results -->\nb\n")
+    assert "old" not in readme and (tmp_path / "docs" / "results.md").is_file() and (tmp_path / CURVES).is_file()
+    assert len(capsys.readouterr().out.splitlines()) == len(documents(CLONE)) + 1
+
+
+def test_every_study_has_a_title_and_a_finding():
+    assert list(TITLES) == list(FINDINGS) == list(STUDIES)
+
+
+def test_every_recipe_has_its_cost_and_every_shipped_model_its_line():
+    rows, _ = tables.read(train.Row, train.PATH)
+    assert all(train.cost(name, rows) for name in RECIPES)
+    text = (CLONE / "data" / "checkpoints" / "README.md").read_text()
+    assert all(f"| `{name}` |" in text for name in checkpoint.shipped())
+
+
+def test_findings_of_sampling():
+    rows, _ = rows_of(sampling)
+    for model in {row.model for row in rows} - {"real"}:
+        found = sorted((row.w, row.accuracy, row.frechet) for row in rows if row.model == model and row.w is not None)
+        _, accuracies, distances = zip(*found, strict=True)
+        assert list(accuracies) == sorted(accuracies)
+        assert list(distances[1:]) == sorted(distances[1:]) and found[1][0] == 0.5
+
+
+def test_findings_of_compression():
+    assert rows_of(compression)[0][1].name == "fashion-autoencoder"
+    assert {RECIPES[row.name](True).batches.batch_size for row in rows_of(compression)[0][2:4]} == {32}
+    assert 1_875 * 32 == 60_000  # steps of a rung times its batch: every training image once
+
+
+def test_findings_of_guidance():
+    found = guidance.summarize(rows_of(guidance)[0])
+    free = {scale: row for (method, scale), row in found.items() if method == "classifier-free"}
+    accuracies, recalls = ([row[figure].mean for row in free.values()] for figure in ("accuracy", "recall"))
+    assert list(free) == sorted(free) and accuracies == sorted(accuracies) and recalls == sorted(recalls, reverse=True)
+    lowest = min(free, key=lambda scale: free[scale]["frechet"].mean)
+    gain = free[0.0]["frechet"].mean - free[lowest]["frechet"].mean
+    assert lowest == 0.1 and gain < free[0.0]["frechet"].half_width
+    none, one = (found["unconditional + classifier", s]["frechet"] for s in (0.0, 1.0))
+    assert one.mean - one.half_width < none.mean  # no worse and no better than the interval can tell
+    assert all(row["frechet"].mean > 5 for (method, _), row in found.items() if "clean" in method)
+    interval, plain = found["classifier-free, interval", 2.0], free[0.5]
+    assert interval["accuracy"].mean == pytest.approx(plain["accuracy"].mean, abs=plain["accuracy"].half_width)
+    assert interval["frechet"].mean + interval["frechet"].half_width < plain["frechet"].mean
+
+
+def test_findings_of_conditioning():
+    rows = {(row.asked, row.figure, row.w): row.value for row in rows_of(conditioning)[0]}
+    best = max(w for asked, _, w in rows if asked in conditioning.CAPTIONS)
+    for asked in conditioning.CAPTIONS:
+        assert rows[asked, "as asked", best] > rows[asked, "as asked", 0.0]
+
+
+def test_findings_of_the_comparison():
+    rows = {(row.task, row.way, row.seed, row.w): row for row in rows_of(comparison)[0]}
+    for (task, way, seed, w), row in rows.items():
+        if way == "attention":
+            other = rows[task, "concatenation", seed, w]
+            better = 1 if task == "shapes-map" else -1  # quality is a share of whole pictures, or a distance
+            assert other.adherence > row.adherence and better * other.quality >= better * row.quality
+            assert row.steps * row.training_ms < 15 * 60_000
+
+
+def test_the_readme_shows_the_preview_and_the_full_picture():
+    preview, full = (row for row in rows_of(bench)[0] if row.what.startswith("slider to picture"))
+    assert f"{preview.median:.0f} ms while it moves, {full.median:.0f} ms after" in (CLONE / "README.md").read_text()
