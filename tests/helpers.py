@@ -41,6 +41,21 @@ def make_tiny_model(seed: int = 0) -> LatentDiffusion:
     return model.eval()
 
 
+def randomized(module: nn.Module) -> nn.Module:
+    """The module with no parameter at zero: the zero-initialized ends would hide what is inside."""
+    generator = seeded()
+    for parameter in module.parameters():
+        parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
+    return module.eval()
+
+
+def unet_inputs(batch: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    """x, t and tokens for the U-Net of tests/models/conftest.py."""
+    generator = seeded(1)
+    x, tokens = torch.randn(batch, 3, 8, 8, generator=generator), torch.randn(batch, 5, 8, generator=generator)
+    return x, torch.arange(batch) * 100, tokens
+
+
 def latents(n: int = 64) -> tuple[Tensor, ...]:
     """Mean, standard deviation and labels of n posteriors of the tiny model's latents."""
     return torch.randn(n, 2, 4, 4, generator=seeded()), torch.full((n, 2, 4, 4), 0.1), torch.arange(n) % 3

@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import torch
@@ -50,7 +51,7 @@ def fashion() -> str:
 
 def loaded(directory: Path) -> str:
     kind = checkpoint.header(directory)["kind"]
-    model = checkpoint.load(checkpoint.CLASSES[kind], directory)
+    model = cast(Any, checkpoint.CLASSES[kind]).load(directory)
     return f"{kind}, {sum(p.numel() for p in model.parameters()):,} parameters, SHA-256 verified"
 
 

@@ -32,7 +32,11 @@ TITLES = {
 
 # What a table shows, in words: tests/cli/test_report.py holds each of these sentences against the rows.
 FINDINGS = {
-    "sampling": "The accuracy rises with w for every model, and from w = 0.5 on the distance rises with it.",
+    "sampling": """![The same noise under growing guidance: each row a class, each column a weight](guidance.png)
+
+*Made by `python -m ldm_teach sample --condition 0 1 3 5 7 8 --w -1 0 1 3 --count 3 --seed 2 --out docs/guidance.png`.*
+
+The accuracy rises with w for every model, and from w = 0.5 on the distance rises with it.""",
     "compression": "The models below `fashion-autoencoder` saw every training image once.",
     "guidance": f"""![Distance, accuracy, precision, recall and variety against the scale]({CURVES.name})
 
@@ -42,7 +46,11 @@ unconditional model no more than none at s = 0; one that never saw noise ruins t
 steps (t = 300 to 700, chosen among four by 1,500 samples of one seed) at w = 2 is as accurate as classifier-free
 guidance at w = 0.5, and nearer to the data. `ms a sample` was measured beside other work: the ratios of `bench` are
 those to use.""",
-    "conditioning": """The largest w of a line is the one, of six, that did best with other noise. Guidance raises the
+    "conditioning": """![Captions, and samples for them at growing guidance](conditioning.png)
+
+*Made by `python -m ldm_teach sample shapes-text --w -1 0 3 --count 3 --seed 1 --out docs/conditioning.png`.*
+
+The largest w of a line is the one, of six, that did best with other noise. Guidance raises the
 share as asked in every line of captions.""",
     "comparison": """Concatenation is ahead on both tasks, in adherence and in quality, from every seed: it is told
 which token belongs where, and attention has to learn it in ten minutes. Attention, in exchange, reads captions too.""",

@@ -60,7 +60,7 @@ def map_picture(maps: Tensor) -> Tensor:
     return colours[maps].movedim(-1, 1)  # (B, H, W, 3) -> (B, 3, H, W)
 
 
-def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 120) -> bytes:
+def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 250) -> bytes:
     """Figures as an endless GIF, to the last and back, each above a slider that stands at its value."""
     shown = [with_slider(frame, value, values) for frame, value in zip(frames, values, strict=True)]
     shown += shown[-2:0:-1]
@@ -71,7 +71,7 @@ def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 
 
 
 def with_slider(figure: Figure, value: float, values: Sequence[float], height: int = 44) -> Image.Image:
-    """A figure as an image of 64 colours with a slider drawn below it, its knob where `value` lies among `values`."""
+    """A figure as an image of 128 colours with a slider drawn below it, its knob where `value` lies among `values`."""
     picture = Image.open(io.BytesIO(figure_png(figure))).convert("RGB")
     canvas = Image.new("RGB", (picture.width, picture.height + height), "white")
     canvas.paste(picture)
@@ -84,7 +84,7 @@ def with_slider(figure: Figure, value: float, values: Sequence[float], height: i
     pen.ellipse((knob - 9, middle - 9, knob + 9, middle + 9), fill=PALETTE[0])
     font = ImageFont.truetype(matplotlib.font_manager.findfont("DejaVu Sans"), 18)
     pen.text((right + 24, middle), f"w = {value:.2g}", fill="black", font=font, anchor="lm")
-    return canvas.quantize(64)
+    return canvas.quantize(128)
 
 
 def labelled_grid(

@@ -372,11 +372,11 @@ def test_what_a_panel_cannot_show_is_said_at_the_door(call, words):
         call()
 
 
-def test_a_question_of_ones_own_and_names_that_are_taken():
+def test_controls_of_ones_own_and_names_that_are_taken():
     asked = class_controls(CLASSES)
     panel = Panel(make_tiny_model(), asked, count=2)
     assert panel.label is asked.controls["label"]
     for name in ("seed", "samples", "render"):
-        asking = ConditionControls({name: asked.controls["label"]}, asked.condition, asked.says, asked.of)
+        asking = ConditionControls({name: asked.controls["label"]}, asked.condition, asked.describe, asked.subject)
         with pytest.raises(ValueError, match=f"asking has a control '{name}'; want a name that the panel has not"):
             Panel(make_tiny_model(), asking, count=2)

@@ -78,3 +78,18 @@ def test_figures_have_titles_labels_and_alternative_text():
 def test_bad_arguments(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_film_goes_to_the_last_value_and_back_above_its_slider():
+    x = torch.linspace(-1, 1, 2 * 12 * 12).reshape(2, 1, 12, 12)
+    values = [0.0, 1.0, 3.0]
+    frames = [pictures.labelled_grid(x * value / 3, ["a"], [""], "a finding") for value in values]
+    film = Image.open(io.BytesIO(pictures.film(frames, values)))
+    assert film.n_frames == 4 and film.info["loop"] == 0  # 0, 1, 3, 1
+    shown = []
+    for frame in range(4):
+        film.seek(frame)
+        shown.append(np.asarray(film.convert("RGB"), dtype=int))
+    assert np.abs(shown[1] - shown[3]).max() < 40 and np.abs(shown[0] - shown[2]).max() > 100
+    knob = [(np.abs(s[-44:] - [0, 114, 178]).sum(-1) < 60).any(0).nonzero()[0].max() for s in shown]  # PALETTE[0]
+    assert knob[0] < knob[1] < knob[2]

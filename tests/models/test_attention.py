@@ -1,29 +1,10 @@
 import math
 
-import pytest
 import torch
 
 from ldm_teach.models.attention import Attention, recording_attention
 from ldm_teach.models.unet import UNet
-
-
-def randomized(module: torch.nn.Module) -> torch.nn.Module:
-    """The module with no parameter at zero: the zero-initialized ends would hide what is inside."""
-    generator = torch.Generator().manual_seed(0)
-    for parameter in module.parameters():
-        parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
-    return module.eval()
-
-
-@pytest.fixture
-def unet() -> UNet:
-    return randomized(UNet(channels=3, widths=(16, 32), heads=(0, 2), token_width=8))
-
-
-def inputs(batch: int = 4):
-    generator = torch.Generator().manual_seed(1)
-    x, tokens = torch.randn(batch, 3, 8, 8, generator=generator), torch.randn(batch, 5, 8, generator=generator)
-    return x, torch.arange(batch) * 100, tokens
+from tests.helpers import randomized, unet_inputs
 
 
 def test_attention_is_its_formula():
@@ -50,7 +31,7 @@ def test_the_weights_are_those_that_the_output_is_made_with():
 
 
 def test_listening_keeps_the_weights_of_each_layer_and_changes_nothing(unet):
-    x, t, tokens = inputs()
+    x, t, tokens = unet_inputs()
     silent = unet(x, t, tokens)
     with recording_attention(unet) as kept:
         heard = unet(x, t, tokens)

@@ -3,29 +3,11 @@ import torch
 
 from ldm_teach.models.attention import TransformerBlock
 from ldm_teach.models.unet import UNet
-
-
-def randomized(module: torch.nn.Module) -> torch.nn.Module:
-    """The module with no parameter at zero: the zero-initialized ends would hide what is inside."""
-    generator = torch.Generator().manual_seed(0)
-    for parameter in module.parameters():
-        parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
-    return module.eval()
-
-
-@pytest.fixture
-def unet() -> UNet:
-    return randomized(UNet(channels=3, widths=(16, 32), heads=(0, 2), token_width=8))
-
-
-def inputs(batch: int = 4):
-    generator = torch.Generator().manual_seed(1)
-    x, tokens = torch.randn(batch, 3, 8, 8, generator=generator), torch.randn(batch, 5, 8, generator=generator)
-    return x, torch.arange(batch) * 100, tokens
+from tests.helpers import randomized, unet_inputs
 
 
 def test_starts_at_zero_and_keeps_the_shape():
-    x, t, tokens = inputs()
+    x, t, tokens = unet_inputs()
     fresh = UNet(channels=3, widths=(16, 32), heads=(0, 2), token_width=8)
     assert torch.equal(fresh(x, t, tokens), torch.zeros_like(x))
 
@@ -34,24 +16,24 @@ def test_starts_at_zero_and_keeps_the_shape():
     "widths, heads, depth", [((16,), (2,), 2), ((16, 32, 32), (0, 0, 4), 1), ((16, 32), (2, 2), 2)]
 )
 def test_other_depths(widths, heads, depth):
-    x, t, tokens = inputs()
+    x, t, tokens = unet_inputs()
     assert UNet(3, widths, heads, depth, token_width=8)(x, t, tokens).shape == x.shape
 
 
 def test_each_sample_is_on_its_own(unet):
-    x, t, tokens = inputs()
+    x, t, tokens = unet_inputs()
     torch.testing.assert_close(unet(x, t, tokens)[2:3], unet(x[2:3], t[2:3], tokens[2:3]), rtol=1e-4, atol=1e-5)
 
 
 def test_time_and_condition_matter(unet):
-    x, t, tokens = inputs()
+    x, t, tokens = unet_inputs()
     assert not torch.allclose(unet(x, t, tokens), unet(x, t + 1, tokens))
     assert not torch.allclose(unet(x, t, tokens), unet(x, t, tokens + 1))
 
 
 def test_the_order_of_tokens_does_not_matter(unet):
     """Cross-attention is a soft lookup in a set."""
-    x, t, tokens = inputs()
+    x, t, tokens = unet_inputs()
     torch.testing.assert_close(unet(x, t, tokens), unet(x, t, tokens.flip(1)), rtol=1e-4, atol=1e-5)
 
 
@@ -66,12 +48,12 @@ def test_the_order_of_tokens_does_not_matter(unet):
 )
 def test_bad_arguments(unet, change, words):
     with pytest.raises(ValueError, match=words):
-        unet(*change(*inputs()))
+        unet(*change(*unet_inputs()))
 
 
 def test_with_positions_the_place_of_a_position_matters():
     """Without them, shuffled positions give the shuffled output of a transformer block; with them they do not."""
-    x, _, tokens = inputs()
+    x, _, tokens = unet_inputs()
     x = torch.cat([x] * 6, dim=1)[:, :16]
     shuffle = torch.randperm(64, generator=torch.Generator().manual_seed(3))
     shuffled = x.flatten(2)[:, :, shuffle].unflatten(2, (8, 8))
@@ -84,7 +66,7 @@ def test_with_positions_the_place_of_a_position_matters():
 
 
 def test_concatenated_tokens_are_laid_out_row_by_row():
-    x, t, _ = inputs()
+    x, t, _ = unet_inputs()
     unet = randomized(UNet(3, (16, 32), (0, 2), token_width=8, concatenate=True))
     seen = []
     unet.enter.register_forward_hook(lambda module, arguments, output: seen.append(arguments[0]))
