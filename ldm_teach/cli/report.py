@@ -97,7 +97,8 @@ def results() -> str:
     sections = [f"# Results\n\n{first}\n"]
     for name, study in STUDIES.items():
         rows, settings = rows_of(study)
-        how = ", ".join(f"{key} {value}" for key, value in settings.items() if key not in ("machine", "date"))
+        said = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in settings.items()}
+        how = ", ".join(f"{key} {value}" for key, value in said.items() if key not in ("machine", "date"))
         sections.append(
             f"## {TITLES[name]}\n\n{inspect.getdoc(study)}\n\n{FINDINGS[name]}\n\n"
             f"```\n{study.table(rows)}\n```\n\n"
