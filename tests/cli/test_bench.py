@@ -4,7 +4,6 @@ import pytest
 
 from ldm_teach.cli import bench
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from tests.helpers import make_tiny_model
 
 
 def test_a_row_is_a_median_with_its_ends():
@@ -31,8 +30,9 @@ def test_the_preview_is_faster_than_full_quality_and_overheads_are_small():
     assert "classifier-free" in free.what and 1 < free.median < 5 and 0.5 < classifier.median < 6
 
 
+@pytest.mark.slow
 def test_a_training_step_is_compared_with_its_bare_parts():
-    found = bench.training_overhead(make_tiny_model(), batch=8, repeats=3)
+    found = bench.training_overhead(LatentDiffusion.load("fashion-class"), batch=8, repeats=3)
     assert 0 < found.low <= found.median <= found.high
 
 

@@ -67,7 +67,8 @@ def test_maps_are_those_of_test_scenes():
 def test_a_map_in_a_file_has_classes_for_pixels(mode, tmp_path):
     semantic_map = shapes(6, seed=1, train=False).maps[5]
     path = save(tmp_path / "drawn.png", semantic_map.numpy(), mode)
-    assert Image.open(path).mode == mode
+    with Image.open(path) as image:
+        assert image.mode == mode
     asked = requested(MAPS, [path, "5"])
     assert torch.equal(asked.condition, torch.stack([semantic_map, semantic_map]))
     assert asked.names == ["drawn.png", "map 5"]

@@ -17,6 +17,8 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.theory.schedule import NoiseSchedule
 
+pytestmark = pytest.mark.slow
+
 
 def test_sample_writes_a_picture(tmp_path, capsys):
     out = tmp_path / "folder" / "grid.png"

@@ -8,6 +8,8 @@ from ldm_teach.measuring import tables
 from ldm_teach.models.guided import classifier_free
 from ldm_teach.studies import guidance
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_has_the_one_face_and_a_kept_table(name):

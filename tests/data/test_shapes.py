@@ -20,6 +20,8 @@ from ldm_teach.data.captions import (
 from ldm_teach.data.shapes import GAP, IMAGE_SIZE, MARGIN, coverage, recaption, render, render_map, shapes
 from ldm_teach.measuring.adherence import matches
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_scene_told_again_is_the_same_scene_in_other_words():
     scenes = shapes(300).scenes

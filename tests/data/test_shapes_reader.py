@@ -11,6 +11,8 @@ from ldm_teach.data.shapes import render, render_map, shapes
 from ldm_teach.data.shapes_reader import read_map, read_scene
 from ldm_teach.measuring.adherence import adherence, matches, mean_iou
 
+pytestmark = pytest.mark.slow
+
 ABOVE = scene_of(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
 
 

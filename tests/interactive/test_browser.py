@@ -12,6 +12,8 @@ import nbformat
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 CELL = """

@@ -22,6 +22,8 @@ from ldm_teach.models.unet import UNet
 from ldm_teach.theory.schedule import NoiseSchedule
 from tests.helpers import make_tiny_model
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("zero", "one", "two")
 
 

@@ -7,6 +7,8 @@ from ldm_teach.data.captions import Item, Scene, parse, scene_of
 from ldm_teach.data.shapes import render, shapes
 from ldm_teach.measuring.adherence import adherence, chance, matches, mean_iou
 
+pytestmark = pytest.mark.slow
+
 ABOVE = scene_of(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
 
 

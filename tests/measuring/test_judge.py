@@ -6,6 +6,8 @@ from ldm_teach.measuring.judge import balanced, floor, judge_images, judge_set, 
 from ldm_teach.measuring.metrics import frechet_distance
 from ldm_teach.models.classifier import ImageClassifier
 
+pytestmark = pytest.mark.slow
+
 
 def test_judge_sees_the_same_in_one_batch_and_in_many():
     judge, x = ImageClassifier(widths=(4, 8, 8)).eval(), torch.randn(10, 1, 28, 28)

@@ -13,6 +13,8 @@ from ldm_teach.studies import comparison
 from ldm_teach.studies.comparison import PATH, Row, judge_blur, judge_maps, run, table
 from ldm_teach.training.recipes.conditioned import SEEDS, SPATIAL_TASKS, WAYS, compared
 
+pytestmark = pytest.mark.slow
+
 
 def test_real_pictures_are_judged_to_follow_and_to_be_good():
     data = shapes(100, 1, train=False)

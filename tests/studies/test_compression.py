@@ -9,6 +9,8 @@ from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.vector_quantization import VQAutoencoder
 from ldm_teach.studies.compression import measure, run, table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def judge() -> ImageClassifier:

@@ -22,6 +22,8 @@ from ldm_teach.studies.conditioning import (
     table,
 )
 
+pytestmark = pytest.mark.slow
+
 
 class Oracle:
     """A model whose samples are the given pictures, batch by batch, whatever the noise."""

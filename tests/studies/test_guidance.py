@@ -8,6 +8,8 @@ from ldm_teach.models.guided import classifier_free
 from ldm_teach.studies import guidance
 from ldm_teach.studies.guidance import Row, run, summarize, table
 
+pytestmark = pytest.mark.slow
+
 
 def make_row(method: str = "m", scale: float = 1.0, seed: int = 0, frechet: float = 0.1) -> Row:
     return Row(method, scale, seed, frechet, 0.8, 0.7, 0.9, 2.0, 5.0)

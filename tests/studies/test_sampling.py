@@ -4,6 +4,8 @@ import pytest
 
 from ldm_teach.studies.sampling import Row, run, table
 
+pytestmark = pytest.mark.slow
+
 
 def test_real_images_reconstructions_and_samples_are_judged():
     rows = list(run(["fashion-class"], weights=(0.0, 2.0), num_samples=200, num_steps=4))

@@ -181,6 +181,7 @@ def test_rescaled_guidance_equals_diffusers(within, phi):
         torch.testing.assert_close(*sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.law("as steps shrink: DDPM guided by w = DDIM + Langevin sharpened by 2w", "samplers.predictor_corrector")
 def test_guided_ddpm_is_predictor_corrector_guidance_with_twice_the_weight(mixture, within):
     """Bradley & Nakkiran 2024, sec. 4, path by path from the same noise: at 2w the distance falls as the steps grow

@@ -9,6 +9,8 @@ from blackjax.mcmc import mala as reference
 from ldm_teach.theory.langevin import annealed_langevin, langevin, mala
 from tests.helpers import seeded
 
+pytestmark = pytest.mark.slow
+
 N = 200_000  # chains: the standard error of a variance is sqrt(2 / N) = 0.3 % of it
 
 

@@ -223,6 +223,7 @@ def test_ddpm_variance_on_a_gaussian_is_its_closed_form(within, variance):
     within(abs(float(x.var()) - want) / standard_error, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.law("many steps sample the mixture: weights, in standard errors", "samplers")
 @pytest.mark.parametrize("sampler", [ddim, ddpm, heun, dpm_solver, predictor_corrector])
 def test_many_steps_sample_the_mixture(mixture, within, sampler):

@@ -122,6 +122,7 @@ def test_a_training_step_with_mixed_precision_on_a_gpu():
     assert all(loss == loss for loss in losses) and next(model.unet.parameters()).is_cuda and weights(average).is_cuda
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path):
     """Two gloo ranks: different batches, the same weights after each step."""
     script = tmp_path / "ranks.py"

@@ -12,6 +12,8 @@ from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import fit
 from tests.helpers import training, weights
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -2,6 +2,8 @@ import pytest
 
 from ldm_teach.training.recipes.autoencoders import LADDER, RATES, SHARPNESS
 
+pytestmark = pytest.mark.slow
+
 AUTOENCODER_RECIPES = LADDER | SHARPNESS | RATES
 
 

@@ -3,10 +3,11 @@ import torch
 
 from ldm_teach.training.recipes.classifiers import CLASSIFIERS, fashion_judge, fashion_perceptual
 
+pytestmark = pytest.mark.slow
+
 RECIPES = {"judge": fashion_judge, "perceptual": fashion_perceptual, **CLASSIFIERS}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_of_a_classifier_takes_a_step(name):
     training = RECIPES[name](quick=True)

@@ -10,6 +10,8 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.training.recipes.conditioned import COMPARISON, SPATIAL_TASKS, WAYS
 from ldm_teach.training.recipes.table import RECIPES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["shapes-text", *(name for name in COMPARISON if not name.endswith(("-2", "-3")))])
 def test_every_recipe_takes_a_step(name):
