@@ -1,8 +1,16 @@
-"""Words: how a caption is taken apart, the same way by the grammar of captions and by the network that reads them."""
+"""Words: how a caption is taken apart, by the grammar and by the network alike, and what a misspelt word may mean."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 
 def split_words(caption: str) -> list[str]:
-    """The words of a caption in lower case; a punctuation mark is a word of its own."""
-    return re.findall(r"[\w'-]+|[^\w\s]", caption.lower())
+    """The words of a caption in lower case; a punctuation mark is a word of its own, but for a full stop at the end."""
+    return re.findall(r"[\w'-]+|[^\w\s]", re.sub(r"\s*\.\s*$", "", caption.lower()))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'x' or 'y'?" for the known words nearest to this one, "" where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=3)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from ldm_teach import paths
+from ldm_teach.files import whole
 
 
 class Row(Protocol):
@@ -31,9 +32,9 @@ def machine() -> str:
 def keep(rows: Sequence[Row], settings: dict[str, Any], path: Path) -> None:
     """Keep what was measured, a line each, with its settings, this machine and today's date."""
     settings = settings | dict(machine=machine(), date=datetime.date.today().isoformat())
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n  ".join(json.dumps(row._asdict()) for row in rows)
-    path.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
+    with whole(path) as part:
+        part.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
 
 
 def read(kind: type[R], path: Path) -> tuple[list[R], dict[str, Any]]:

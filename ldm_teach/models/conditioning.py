@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.layers import ResidualBlock, grid_positions
-from ldm_teach.words import split_words
+from ldm_teach.words import did_you_mean, split_words
 
 
 class ConditionEncoder(Protocol):
@@ -108,7 +108,7 @@ class TextEncoder(nn.Module):
             words = split_words(caption)
             unknown = [word for word in words if word not in self.numbers]
             if unknown:
-                known = ", ".join(self.numbers)
+                known = ", ".join(self.numbers) + did_you_mean(unknown[0], self.numbers)
                 raise ValueError(f"condition {caption!r} has the unknown word {unknown[0]!r}; want words of: {known}")
             if not 1 <= len(words) <= longest:
                 raise ValueError(f"condition {caption!r} has {len(words)} words; want 1 to {longest}")

@@ -130,7 +130,10 @@ class LatentDiffusion(nn.Module):
         (B, c, h, w), so one generator state gives the same noise whatever w and num_steps are.
         """
         if condition is not None:
-            batch_size = len(self.encoder.check(condition))
+            rows = len(self.encoder.check(condition))
+            if batch_size not in (None, rows):
+                raise ValueError(f"batch_size is {batch_size!r}; want {rows}, one for each entry of condition, or None")
+            batch_size = rows
         settings = dict(num_steps=num_steps, generator=generator, sampler=sampler)
         return self.draw(self.denoiser(condition, w=w), batch_size, **settings)
 

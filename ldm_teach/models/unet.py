@@ -50,6 +50,11 @@ class UNet(nn.Module):
         super().__init__()
         if len(widths) != len(heads):
             raise ValueError(f"widths {widths} and heads {heads} differ in length; want one entry for each resolution")
+        multiple = 4 if positions else 2
+        for width, number in zip(widths, heads, strict=True):
+            if width < 1 or width % multiple or (number and width % number):
+                want = f"multiples of {multiple}, and of the heads at the same resolution"
+                raise ValueError(f"widths {widths} and heads {heads} do not fit; want widths that are {want}")
         self.config: dict[str, Any] = dict(
             channels=channels,
             widths=tuple(widths),

@@ -99,7 +99,7 @@ def test_save_and_load_keep_the_samples(tiny_model, tmp_path):
     [
         (lambda m: m.sample([0, 5]), r"condition holds labels \[0, 5\]; want classes from 0 to 2"),
         (lambda m: m.sample(None), "batch_size is None; want an int of at least 1"),
-        (lambda m: m.sample([0], num_steps=0), "n is 0; want an int from 1 to 1000"),
+        (lambda m: m.sample([0], num_steps=0), "num_steps is 0; want an int from 1 to 1000"),
         (lambda m: m.sample([0, 1], w=torch.zeros(3)), r"w is a float32 tensor of shape \(3,\)"),
         (lambda m: LatentDiffusion(m.autoencoder, UNet(channels=4), m.encoder, m.schedule), "unet has 4 channels"),
         (
@@ -171,3 +171,15 @@ def test_samples_on_a_gpu_equal_those_on_the_cpu():
     cpu = model.sample(LABELS, num_steps=5, generator=seeded())
     gpu = model.cuda().sample(LABELS, num_steps=5, generator=seeded())
     assert (cpu - gpu.cpu()).abs().mean() < 1e-2
+
+
+def test_a_batch_size_that_is_not_that_of_the_condition_is_refused(tiny_model):
+    assert len(tiny_model.sample(LABELS, num_steps=1, batch_size=len(LABELS))) == len(LABELS)
+    with pytest.raises(ValueError, match=f"batch_size is 7; want {len(LABELS)}, one for each entry of condition"):
+        tiny_model.sample(LABELS, num_steps=1, batch_size=7)
+
+
+@pytest.mark.parametrize("w", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_refused(tiny_model, w):
+    with pytest.raises(ValueError, match=f"w is {w}; want a finite number"):
+        tiny_model.sample(LABELS, w=w, num_steps=1)

@@ -76,3 +76,12 @@ def test_concatenated_tokens_are_laid_out_row_by_row():
     assert not any("cross_attention" in name for name, _ in unet.named_parameters())
     with pytest.raises(ValueError, match="tokens are 5; to be concatenated want 64"):
         unet(x, t, tokens[:, :5])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [dict(widths=(33, 66)), dict(widths=(64, 126), heads=(0, 4)), dict(widths=(66, 130), heads=(0, 2), positions=True)],
+)
+def test_widths_that_no_embedding_or_head_can_have_are_refused_at_the_door(settings):
+    with pytest.raises(ValueError, match="do not fit; want widths that are multiples of"):
+        UNet(**settings)
