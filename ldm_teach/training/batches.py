@@ -1,5 +1,7 @@
 """Shuffled batches that can be read from any step on: what makes a training resumable."""
 
+import hashlib
+
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -21,6 +23,14 @@ class Batches(Dataset):
             raise ValueError(f"batch_size is {batch_size}; want 1 to {lengths[0]}, the number of rows")
         self.columns, self.batch_size, self.seed = columns, batch_size, seed
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def fingerprint(self) -> str:
+        """What the columns are, in a word: their shapes and dtypes, and up to 64 of their rows, spread evenly."""
+        digest = hashlib.sha256()
+        for column in self.columns:
+            rows = column[:: max(1, len(column) // 64)].detach().cpu().contiguous()
+            digest.update(f"{tuple(column.shape)} {column.dtype}".encode() + rows.view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         epoch, k = divmod(index, len(self.columns[0]) // self.batch_size)

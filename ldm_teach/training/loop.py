@@ -1,5 +1,6 @@
 """One training loop for every model: a generator on Accelerate, with averaging, checkpoints and exact resume."""
 
+import contextlib
 import math
 import signal
 import time
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 from ldm_teach import checks
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.device import choose_device, make_accelerator
-from ldm_teach.training.state import load_state, save_state, stop_requests
+from ldm_teach.training.state import load_state, only_training, save_state, stop_requests
 
 Loss = Callable[[nn.Module, tuple, torch.Generator | None], Tensor]
 
@@ -100,15 +101,18 @@ def fit(
 ) -> Generator[TrainingStep, None, None]:
     """Train `model` with AdamW on loss(model, batch, generator), yielding a TrainingStep after each step.
 
-    settings: what to do, with `changes` by name; without settings, those of FitSettings(**changes), so that
-    `fit(model, loss, batches, num_steps=500)` is enough.
-    average: a copy.deepcopy of the model, which then follows it as an exponential moving average.
-    device, mixed_precision: by default the first of CUDA, MPS, CPU, and on CUDA bfloat16 where the card has it, else
-    float16. Started by `accelerate launch`, each process reads its own batches and gradients are averaged.
-    directory: where a checkpoint is written every `save_every` steps and at the end; `resume` goes on from it and gives
-    the very weights that an uninterrupted run gives, because the batch, the noise and the learning rate of a step are
-    functions of (seed, step) alone. Ctrl-C and SIGTERM save there before they take effect.
-    Raises ValueError for a number out of range, and FileNotFoundError where there is nothing to resume from.
+    settings: what to do, with `changes` by name; without settings, those of FitSettings(**changes), so that `fit(model,
+    loss, batches, num_steps=500)` is enough. average: a copy.deepcopy of the model, which then follows it as an
+    exponential moving average. device, mixed_precision: by default the first of CUDA, MPS, CPU, and on CUDA bfloat16
+    where the card has it, else float16. Started by `accelerate launch`, each process reads its own batches and
+    gradients are averaged. directory: where the state is written every `save_every` steps, at the end, and when the
+    generator is closed; `resume` goes on from it and gives the very weights that an uninterrupted run gives, because
+    the batch, the noise and the learning rate of a step are functions of (seed, step) alone (dropout, which draws from
+    torch's own generator, is not one). Ctrl-C and SIGTERM in a step save there before they take effect; a second Ctrl-C
+    ends at once. Raises ValueError for a number out of range, for a directory that holds a state where `resume` is not
+    asked for, one where another training works, and a state of other settings (`num_steps` may grow); FileNotFoundError
+    where there is nothing to resume from; FloatingPointError at the first loss that is not finite, before it does any
+    harm.
     """
     settings = FitSettings(**changes) if settings is None else replace(settings, **changes)
     checks.count("save_every", save_every)
@@ -125,34 +129,78 @@ def fit(
         betas=(0.9, 0.99),
         weight_decay=settings.weight_decay,
     )
-    state = None if directory is None else Path(directory)
-    first = load_state(state, modules, optimizer, accelerator.scaler) if resume and state is not None else 0
-    prepared, optimizer = accelerator.prepare(model, optimizer)
-    order = range(first * processes + rank, settings.num_steps * processes, processes)
-    loader = DataLoader(batches, batch_size=None, sampler=order, num_workers=workers, pin_memory=place.type == "cuda")
-    generator = torch.Generator(place)
-    started = time.perf_counter()
+    described = describe_training(settings, batches, average is not None, accelerator.mixed_precision, processes)
+    state, first = None if directory is None else Path(directory), 0
+    with contextlib.ExitStack() as stack:
+        if state is not None:
+            if rank == 0:
+                stack.enter_context(only_training(state))
+            if resume:
+                first = load_state(state, modules, optimizer, accelerator.scaler, described)
+            elif (state / "model.json").is_file():
+                raise ValueError(
+                    f"directory {state} holds the state of a training; go on from it (resume=True, on the command line "
+                    "--resume), or remove it to begin anew"
+                )
+        prepared, optimizer = accelerator.prepare(model, optimizer)
+        order = range(first * processes + rank, settings.num_steps * processes, processes)
+        pinned = place.type == "cuda"
+        own = torch.Generator()  # else the loader would draw from torch's own
+        loader = iter(DataLoader(batches, None, sampler=order, num_workers=workers, pin_memory=pinned, generator=own))
+        generator = torch.Generator(place)
+        started, saved = time.perf_counter(), first
 
-    with stop_requests() as requests:
-        for step, batch in enumerate(loader, start=first):
-            for group in optimizer.param_groups:
-                group["lr"] = settings.rate(step)
-            generator.manual_seed(1_000_003 * settings.seed + step * processes + rank)
-            batch = tuple(b.to(place, non_blocking=True) if isinstance(b, Tensor) else b for b in batch)
-            with accelerator.autocast():
-                value = loss(prepared, batch, generator)
-            accelerator.backward(value)
-            accelerator.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            if average is not None:
-                update_average(average, model, step, settings.average_decay)
+        def save(done: int) -> None:
+            nonlocal saved
+            if state is not None and rank == 0 and saved < done:
+                save_state(state, done, modules, optimizer, accelerator.scaler, described)
+                saved = done
 
-            done, stop = step + 1, list(requests)
-            if state is not None and rank == 0 and (stop or done == settings.num_steps or done % save_every == 0):
-                save_state(state, done, modules, optimizer, accelerator.scaler)
-            images = (done - first) * batches.batch_size * processes
-            yield TrainingStep(done, value.detach(), images / (time.perf_counter() - started))
-            if stop:
+        for step in range(first, settings.num_steps):
+            with stop_requests() as requests:
+                for group in optimizer.param_groups:
+                    group["lr"] = settings.rate(step)
+                generator.manual_seed(1_000_003 * settings.seed + step * processes + rank)
+                batch = tuple(b.to(place, non_blocking=True) if isinstance(b, Tensor) else b for b in next(loader))
+                with accelerator.autocast():
+                    value = loss(prepared, batch, generator)
+                if not math.isfinite(float(value.detach())):
+                    raise FloatingPointError(
+                        f"the loss is {float(value.detach())} at step {step + 1}; nothing of this step is kept. Try a "
+                        f"learning rate below {settings.learning_rate:g}, mixed_precision='no', or look for numbers in "
+                        "the data that are not finite"
+                    )
+                accelerator.backward(value)
+                accelerator.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+                if average is not None:
+                    update_average(average, model, step, settings.average_decay)
+                done = step + 1
+                if requests or done == settings.num_steps or done % save_every == 0:
+                    save(done)
+            if requests:
                 where = f"saved after step {done} in {directory}" if directory else f"stopped after step {done}"
-                raise KeyboardInterrupt(where) if stop[0] == signal.SIGINT else SystemExit(128 + stop[0])
+                raise KeyboardInterrupt(where) if requests[0] == signal.SIGINT else SystemExit(128 + requests[0])
+            images = (done - first) * batches.batch_size * processes
+            try:
+                yield TrainingStep(done, value.detach(), images / (time.perf_counter() - started))
+            except GeneratorExit:  # closed between two steps, by Ctrl-C or by a consumer that has seen enough
+                save(done)
+                raise
+
+
+def describe_training(
+    settings: FitSettings, batches: Batches, averaged: bool, mixed_precision: str, processes: int
+) -> dict[str, Any]:
+    """What must be the same for a training to go on as it was: kept with its state, compared by `resume`."""
+    said = {name: getattr(settings, name) for name in FitSettings.__dataclass_fields__}
+    return said | dict(
+        decay=getattr(settings.decay, "__qualname__", repr(settings.decay)),
+        batch_size=batches.batch_size,
+        batches_seed=batches.seed,
+        data=batches.fingerprint(),
+        averaged=averaged,
+        mixed_precision=mixed_precision,
+        processes=processes,
+    )

@@ -1,25 +1,37 @@
-"""What survives a stop: the state of a training on disk, and the wish to stop between two steps."""
+"""What survives a stop: the state of a training on disk, and the wish to stop in the middle of a step."""
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from torch import Tensor, nn
 
+from ldm_teach.files import locked
 from ldm_teach.models import checkpoint
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM in a list that the loop reads between steps, instead of dying in the middle of one."""
+    """Collect a Ctrl-C or SIGTERM in a list, for the time of the block, instead of dying in the middle of it.
+
+    A second one is not collected: it takes effect at once.
+    """
     requests: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield requests
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda received, frame: requests.append(received)) for number in numbers]
+
+    def collect(received: int, frame: FrameType | None) -> None:
+        if requests:
+            raise KeyboardInterrupt("at once, in the middle of a step")
+        requests.append(received)
+
+    before = [signal.signal(number, collect) for number in numbers]
     try:
         yield requests
     finally:
@@ -27,26 +39,66 @@ def stop_requests() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def save_state(directory: Path, step: int, modules: dict[str, nn.Module], optimizer, scaler) -> None:
-    """Write the whole state of a training: weights, averages, the optimizer's moments and the step."""
+@contextlib.contextmanager
+def only_training(directory: Path) -> Iterator[None]:
+    """No other training works in this directory while the block lasts. Raises ValueError where one does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(directory / "lock", wait=False))
+        except BlockingIOError:
+            raise ValueError(
+                f"directory is {directory}, where another training is at work; want one of its own"
+            ) from None
+        yield
+
+
+def save_state(
+    directory: Path, step: int, modules: Mapping[str, nn.Module], optimizer: Any, scaler: Any, settings: dict[str, Any]
+) -> None:
+    """Write the whole state of a training: weights, averages, the optimizer's moments, the step and the settings.
+
+    Raises FloatingPointError for weights that are not finite; then, as after any error, the last state is still there.
+    """
     tensors = {
         f"{name}/{key}": value.clone() for name, module in modules.items() for key, value in module.state_dict().items()
     }
+    if bad := checkpoint.not_finite(tensors):
+        raise FloatingPointError(
+            f"weights are not finite after step {step} ({', '.join(bad[:3])}), and not saved; what {directory} holds "
+            "is of an earlier step; try a smaller learning rate"
+        )
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
-    config = dict(step=step, scaler=scaler.state_dict() if scaler else None)
+    config = dict(step=step, scaler=scaler.state_dict() if scaler else None, settings=settings)
     checkpoint.write_tensors(directory, "training", config, tensors, stem=f"step-{step:08d}")
-    for old in directory.glob("step-*.safetensors"):
-        if old.name != f"step-{step:08d}.safetensors":
-            old.unlink()
 
 
-def load_state(directory: Path, modules: dict[str, nn.Module], optimizer, scaler) -> int:
+def check_settings(directory: Path, config: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raises ValueError that lists in what the training in a directory differs from one with these settings.
+
+    `num_steps` may grow. A state of earlier versions does not know its settings.
+    """
+    kept = config.get("settings") or settings
+    differences = [
+        f"{name} was {kept.get(name)!r}, is {settings.get(name)!r}"
+        for name in dict.fromkeys([*kept, *settings])
+        if kept.get(name) != settings.get(name) and not (name == "num_steps" and settings[name] > config["step"])
+    ]
+    if differences:
+        raise ValueError(f"directory {directory} holds the state of another training: {'; '.join(differences)}")
+
+
+def load_state(
+    directory: Path, modules: Mapping[str, nn.Module], optimizer: Any, scaler: Any, settings: dict[str, Any]
+) -> int:
     """Put back what `save_state` wrote and return the number of steps finished.
 
-    Raises what `checkpoint.read_tensors` raises, and ValueError where the weights are another model's.
+    Raises what `checkpoint.read_tensors` raises, and ValueError where the settings or the weights are another
+    training's.
     """
     config, tensors = checkpoint.read_tensors(directory, "training")
+    check_settings(directory, config, settings)
     for name, module in modules.items():
         prefix = f"{name}/"
         checkpoint.fill(

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ldm_teach.models import checkpoint
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import cosine_decay, fit, linear_decay, update_average
 from ldm_teach.training.losses import (
@@ -144,3 +145,42 @@ def test_two_processes_train_one_model(tmp_path):
     assert done.returncode == 0, done.stderr
     ranks = [(tmp_path / f"rank{i}").read_text().rsplit(" ", 1) for i in range(2)]
     assert ranks[0][0] != ranks[1][0] and ranks[0][1] == ranks[1][1]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_ends_the_training_before_it_does_harm(tmp_path, bad):
+    model, columns = make_tiny_model(), latents()
+    average, loss, seen = copy.deepcopy(model), diffusion_loss(model.schedule, drop=0.2), []
+
+    def spoiled(model, batch, generator):
+        seen.append((weights(model), weights(average)))
+        return loss(model, batch, generator) * (bad if len(seen) == 4 else 1)
+
+    settings = dict(num_steps=9, average=average, device="cpu", directory=tmp_path, save_every=3)
+    with pytest.raises(FloatingPointError, match=f"the loss is {bad} at step 4; nothing of this step is kept. Try a"):
+        list(fit(model, spoiled, Batches(*columns, batch_size=8), **settings))
+    assert torch.equal(weights(model), seen[3][0]) and torch.equal(weights(average), seen[3][1])
+    assert checkpoint.header(tmp_path)["config"]["step"] == 3
+
+
+def test_a_row_that_is_not_a_number_and_a_rate_that_is_far_too_large_save_nothing_of_it(tmp_path):
+    columns = latents()
+    columns[0][5] = torch.nan
+    model = make_tiny_model()
+    loss = diffusion_loss(model.schedule, drop=0.2)
+    with pytest.raises(FloatingPointError, match="look for numbers in the data that are not finite"):
+        list(fit(model, loss, Batches(*columns, batch_size=8), num_steps=20, device="cpu", directory=tmp_path / "a"))
+    with pytest.raises(FloatingPointError, match="try a smaller learning rate|Try a learning rate"):
+        list(training(num_steps=40, learning_rate=1e30, warmup_steps=0, directory=tmp_path / "b", save_every=1)[2])
+    for folder in ("a", "b"):
+        if (tmp_path / folder / "model.json").is_file():
+            assert not checkpoint.not_finite(checkpoint.read_tensors(tmp_path / folder, "training")[1])
+
+
+def test_training_and_loading_leave_torchs_own_generator_alone(tmp_path):
+    _, average, steps = training(num_steps=3)
+    state = torch.get_rng_state()
+    list(steps)
+    average.save(tmp_path)
+    type(average).load(tmp_path)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -201,7 +201,7 @@ def test_an_adversarial_training_resumes_and_saves_the_autoencoder_alone(tmp_pat
     def run(**settings) -> CriticizedAutoencoder:
         model = criticized()
         batches = Batches(x, batch_size=8)
-        for _ in fit(model, adversarial(critic_start=3), batches, device="cpu", directory=tmp_path / "s", **settings):
+        for _ in fit(model, adversarial(critic_start=3), batches, device="cpu", **settings):
             pass
         return model
 
@@ -211,7 +211,7 @@ def test_an_adversarial_training_resumes_and_saves_the_autoencoder_alone(tmp_pat
     for _ in range(3):
         next(steps)
     steps.close()
-    resumed = run(num_steps=6, resume=True)
+    resumed = run(num_steps=6, directory=tmp_path / "s", resume=True)
     assert torch.equal(weights(whole), weights(resumed)) and int(resumed.steps) == 6
     resumed.save(tmp_path / "a")
     KLAutoencoder.load(tmp_path / "a")
