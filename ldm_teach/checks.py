@@ -1,5 +1,6 @@
 """What every public function checks at its door: types, shapes, dtypes and Python numbers, never a tensor's values."""
 
+import math
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -31,8 +32,8 @@ def timesteps(t: Tensor, x: Tensor) -> Tensor:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a Python number, or one of numpy; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether a value is a finite Python number, or one of numpy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def between(name: str, value: Any, low: float, high: float) -> float:
@@ -44,7 +45,7 @@ def between(name: str, value: Any, low: float, high: float) -> float:
 
 def positive(name: str, value: Any) -> float:
     """value itself. Raises ValueError unless it is a Python number above 0."""
-    if not is_number(value) or not 0 < value < float("inf"):
+    if not is_number(value) or not value > 0:
         raise ValueError(f"{name} is {describe(value)}; want a number above 0")
     return value
 

@@ -61,12 +61,19 @@ def read_verified(path: Path, digest: str) -> bytes:
     return content
 
 
-@functools.lru_cache(maxsize=4)
 def fashion_mnist(train: bool = True, root: Path | str = DATA / "fashion-mnist") -> Images:
     """Fashion-MNIST (Xiao et al. 2017), 60,000 training or 10,000 test images (N, 1, 28, 28), read without a network.
 
-    Raises FileNotFoundError or ValueError that names a missing or damaged file and the way to restore it.
+    The files are read once; each call returns tensors of its own. Raises FileNotFoundError or ValueError that names a
+    missing or damaged file and the way to restore it.
     """
+    pixels, labels = read_fashion(train, root)
+    return Images(pixels[:, None].float() / 127.5 - 1, labels.clone())
+
+
+@functools.lru_cache(maxsize=4)
+def read_fashion(train: bool, root: Path | str) -> tuple[Tensor, Tensor]:
+    """The pixels (N, 28, 28) uint8 and the labels (N,) int64, kept from call to call: not to be changed."""
     from torchvision.datasets import mnist
 
     part = "train" if train else "t10k"
@@ -76,4 +83,4 @@ def fashion_mnist(train: bool = True, root: Path | str = DATA / "fashion-mnist")
                 (Path(folder) / name).write_bytes(read_verified(Path(root) / f"{name}.gz", digest))
         pixels = mnist.read_image_file(f"{folder}/{part}-images-idx3-ubyte")  # (N, 28, 28) uint8
         labels = mnist.read_label_file(f"{folder}/{part}-labels-idx1-ubyte")  # (N,) int64
-    return Images(pixels[:, None].float() / 127.5 - 1, labels)
+    return pixels, labels

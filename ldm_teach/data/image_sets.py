@@ -40,7 +40,7 @@ def image_dataset(
             transforms.Resize(image_size),
             transforms.CenterCrop(image_size),
             transforms.ToTensor(),
-            transforms.Lambda(lambda x: 2 * x - 1),
+            transforms.Normalize(0.5, 0.5),  # [0, 1] to [-1, 1]; a function of our own could not be sent to workers
         ]
     )
     try:

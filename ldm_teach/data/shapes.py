@@ -7,7 +7,7 @@ of a colour with the background, as at an anti-aliased edge, is nearest to one o
 
 import functools
 import random
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -30,9 +30,14 @@ class Shapes(NamedTuple):
     scenes: list[Scene]
 
 
-@functools.cache
 def coverage(kind: str, size: str) -> Tensor:
-    """The share of each pixel that an item covers, in the item's box: (S, S) float32, S = SIZES[size].
+    """The share of each pixel that an item covers, in the item's box: (S, S) float32, S = SIZES[size]."""
+    return draw_coverage(kind, size).clone()
+
+
+@functools.cache
+def draw_coverage(kind: str, size: str) -> Tensor:
+    """What `coverage` hands out copies of, kept from call to call: not to be changed.
 
     From 5x5 points a pixel: the share is then never exactly 1/2, so a pixel is nearer to the item or to the background.
     """
@@ -82,7 +87,7 @@ def render(scene: Scene) -> Tensor:
         if item.colour not in COLOURS:
             raise ValueError(f"colour is {item.colour!r}; want one of {', '.join(COLOURS)}")
         colour = torch.tensor(COLOURS[item.colour], dtype=torch.float32)[:, None, None]
-        x[:, rows, columns] = x[:, rows, columns].lerp(colour, coverage(item.kind, item.size))
+        x[:, rows, columns] = x[:, rows, columns].lerp(colour, coverage(cast(str, item.kind), cast(str, item.size)))
     return x
 
 
@@ -95,7 +100,7 @@ def render_map(scene: Scene) -> Tensor:
     semantic_map = torch.zeros(IMAGE_SIZE, IMAGE_SIZE, dtype=torch.int64)
     for item in scene.items:
         view = semantic_map[box(item)]
-        view[coverage(item.kind, item.size) > 0.5] = 1 + KINDS.index(item.kind)
+        view[coverage(cast(str, item.kind), cast(str, item.size)) > 0.5] = 1 + KINDS.index(item.kind)
     return semantic_map
 
 
@@ -151,7 +156,6 @@ def recaption(scenes: list[Scene], seed: int) -> list[str]:
     return [caption_of(asked_of(scene_of(*rng.sample(scene.items, len(scene.items))), rng)) for scene in scenes]
 
 
-@functools.lru_cache(maxsize=2)
 def shapes(
     num_scenes: int, seed: int = 0, train: bool = True, *, num_items: int | None = None, held_out_for: str | None = None
 ) -> Shapes:
@@ -171,6 +175,13 @@ def shapes(
         if num_items not in (None, 2):
             raise ValueError(f"num_items is {num_items}; want 2 or None where held_out_for is 'combination'")
         num_items = 2
+    found = draw_shapes(num_scenes, seed, train, num_items, held_out_for)
+    return Shapes(found.x.clone(), [*found.captions], found.maps.clone(), [*found.scenes])
+
+
+@functools.lru_cache(maxsize=2)
+def draw_shapes(num_scenes: int, seed: int, train: bool, num_items: int | None, held_out_for: str | None) -> Shapes:
+    """What `shapes` hands out copies of, kept from call to call: not to be changed."""
     rng = random.Random(seed)
     scenes, captions = [], []
     while len(scenes) < num_scenes:

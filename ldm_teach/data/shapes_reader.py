@@ -45,7 +45,9 @@ def templates() -> tuple[np.ndarray, list[Item]]:
         mask[tuple((pixels + corner + REACH).T)] = 1
         masks.append(mask)
         items.append(Item(kind, None, size, *(corner + SIZES[size] // 2).tolist()))
-    return np.stack(masks), items
+    stacked = np.stack(masks)
+    stacked.flags.writeable = False  # it is kept from call to call
+    return stacked, items
 
 
 def nearest_colour(x: Tensor) -> np.ndarray:

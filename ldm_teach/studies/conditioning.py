@@ -5,7 +5,7 @@ random. A share or a mean has its standard error.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import OPPOSITE
@@ -22,7 +22,7 @@ from ldm_teach.paths import MEASURED
 
 PATH = MEASURED / "conditioning.json"
 # name -> arguments of `shapes`: captions that training says too, and captions that it never says
-CAPTIONS = {
+CAPTIONS: dict[str, dict[str, Any]] = {
     "one item": dict(num_items=1),
     "one item, pair never seen": dict(num_items=1, held_out_for="pair"),
     "two items": dict(num_items=2),

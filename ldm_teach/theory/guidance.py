@@ -5,7 +5,6 @@ Predictor-corrector guidance is the sampler `predictor_corrector` with a guided 
 """
 
 from collections.abc import Callable, Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -132,10 +131,10 @@ def over_rows(name: str, value: float | Tensor, x: Tensor) -> float | Tensor:
 
     Raises ValueError that names the value for a tensor of another shape and for what is no number.
     """
-    if isinstance(value, Real):
+    if checks.is_number(value):
         return value
     if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
-        raise ValueError(f"{name} is {checks.describe(value)}; want a number or a tensor of shape ({len(x)},)")
+        raise ValueError(f"{name} is {checks.describe(value)}; want a finite number or a tensor of shape ({len(x)},)")
     return per_row(value.to(x.device, x.dtype if value.is_floating_point() else value.dtype), x)
 
 

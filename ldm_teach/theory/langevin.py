@@ -56,8 +56,8 @@ def mala(
     checks.count("num_steps", num_steps)
 
     def value_and_mean(x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x.detach().clone().requires_grad_()
             value = log_prob(x)
             (gradient,) = torch.autograd.grad(value.sum(), x)
         return value.detach(), x.detach() + delta / 2 * gradient
@@ -80,7 +80,7 @@ def mala(
 def annealed_langevin(
     score: Callable[[Tensor, float], Tensor],
     x: Tensor,
-    sigmas: Sequence[float],
+    sigmas: Sequence[float] | Tensor,
     step_size: float,
     steps_per_level: int,
     *,
@@ -88,10 +88,11 @@ def annealed_langevin(
 ) -> Iterator[Tensor]:
     """Langevin dynamics on ever less noised data: at level sigma the step is delta = step_size sigma^2 / sigma_last^2.
 
-    score: (x (B, *D), sigma) -> grad log p_sigma(x), p_sigma the density of x0 + sigma eps.  sigmas: decreasing, as
-    numbers. Yields x after each of len(sigmas) * steps_per_level steps. Raises ValueError for sigmas that do not fall.
-    Source: Song & Ermon 2019, algorithm 1.
+    score: (x (B, *D), sigma) -> grad log p_sigma(x), p_sigma the density of x0 + sigma eps.  sigmas: decreasing,
+    numbers or a tensor (L,). Yields x after each of len(sigmas) * steps_per_level steps. Raises ValueError for sigmas
+    that do not fall. Source: Song & Ermon 2019, algorithm 1.
     """
+    sigmas = [float(sigma) for sigma in sigmas]
     for sigma, lower in zip(sigmas, [*sigmas[1:], 0], strict=True):
         if not checks.positive("sigmas", sigma) > lower:
             raise ValueError(f"sigmas has {sigma:g} before {lower:g}; want numbers that decrease and stay above 0")

@@ -46,18 +46,29 @@ class NoiseSchedule:
         return cls((1 - betas.double()).cumprod(0))
 
     @classmethod
-    def linear(cls, num_steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) -> "NoiseSchedule":
-        """beta rises linearly from beta_start to beta_end. Source: Ho et al. 2020, sec. 4."""
-        checks.count("num_steps", num_steps)
-        return cls.from_betas(torch.linspace(beta_start, beta_end, num_steps, dtype=torch.float64))
+    def linear(
+        cls, num_steps: int = 1000, beta_start: float | None = None, beta_end: float | None = None
+    ) -> "NoiseSchedule":
+        """beta rises linearly from beta_start to beta_end, by default 1e-4 and 2e-2 at T = 1000.
+
+        The defaults follow T as 1000 / T, so that a walk of any length ends in noise: with those of T = 1000 a hundred
+        steps would end at alpha_bar = 0.36. No beta is above 0.999.
+        Source: Ho et al. 2020, sec. 4.
+        """
+        start, end = betas_for(num_steps, (1e-4, 2e-2), (beta_start, beta_end))
+        return cls.from_betas(torch.linspace(start, end, num_steps, dtype=torch.float64).clamp(max=0.999))
 
     @classmethod
     def scaled_linear(
-        cls, num_steps: int = 1000, beta_start: float = 8.5e-4, beta_end: float = 1.2e-2
+        cls, num_steps: int = 1000, beta_start: float | None = None, beta_end: float | None = None
     ) -> "NoiseSchedule":
-        """sqrt(beta) rises linearly. Source: the configuration of Stable Diffusion v1 (Rombach et al. 2022)."""
-        checks.count("num_steps", num_steps)
-        return cls.from_betas(torch.linspace(beta_start**0.5, beta_end**0.5, num_steps, dtype=torch.float64) ** 2)
+        """sqrt(beta) rises linearly, by default from 8.5e-4 to 1.2e-2 at T = 1000.
+
+        The defaults follow T as in `linear`. Source: the configuration of Stable Diffusion v1 (Rombach et al. 2022).
+        """
+        start, end = betas_for(num_steps, (8.5e-4, 1.2e-2), (beta_start, beta_end))
+        roots = torch.linspace(start**0.5, end**0.5, num_steps, dtype=torch.float64)
+        return cls.from_betas(roots.square().clamp(max=0.999))
 
     @classmethod
     def cosine(cls, num_steps: int = 1000) -> "NoiseSchedule":
@@ -75,11 +86,13 @@ class NoiseSchedule:
     def at(self, t: Tensor, x: Tensor) -> Tensor:
         """alpha_bar_t, shaped to broadcast against x: t (B,) int64 and x (B, *D) -> (B, 1, ..., 1) on x's device.
 
-        It stays in float64, where the device has it, so that 1 - alpha_bar is exact; the conversions cast to x's dtype.
+        t = -1 is clean data, alpha_bar = 1, as in `walk`. It stays in float64, where the device has it, so that 1 -
+        alpha_bar is exact; the conversions cast to x's dtype.
         """
         checks.timesteps(t, x)
         dtype = torch.float32 if x.device.type == "mps" else torch.float64
-        return per_row(self.alpha_bar.to(dtype).to(x.device)[t.to(x.device)], x)
+        table = torch.cat([torch.ones(1, dtype=torch.float64), self.alpha_bar]).to(dtype).to(x.device)
+        return per_row(table[t.to(x.device) + 1], x)
 
     def add_noise(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """A sample of q(x_t|x_0): sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps.
@@ -98,7 +111,7 @@ class NoiseSchedule:
         return torch.tensor(self._trailing(n))
 
     def _trailing(self, n: int) -> list[int]:
-        checks.count("n", n, self.num_steps)
+        checks.count("num_steps", n, self.num_steps)
         return [round(self.num_steps - i * self.num_steps / n) - 1 for i in range(n)]
 
     def walk(self, n: int) -> list[tuple[int, float, int, float]]:
@@ -108,3 +121,19 @@ class NoiseSchedule:
         """
         steps = [(t, self._values[t]) for t in self._trailing(n)] + [(-1, 1.0)]
         return [(*here, *there) for here, there in itertools.pairwise(steps)]
+
+
+def betas_for(
+    num_steps: int, defaults: tuple[float, float], given: tuple[float | None, float | None]
+) -> tuple[float, float]:
+    """The first and the last beta of a schedule: those given, or defaults for T = 1000 times 1000 / T.
+
+    Raises ValueError for a number of steps below 1 and betas that are not in (0, 1), which a default may exceed.
+    """
+    checks.count("num_steps", num_steps)
+    for beta in given:
+        if beta is not None and not 0 < checks.between("beta", beta, 0, 1) < 1:
+            raise ValueError(f"beta is {beta}; want a number inside (0, 1)")
+    follow = (1000 / num_steps * default for default in defaults)
+    start, end = (default if beta is None else beta for beta, default in zip(given, follow, strict=True))
+    return start, end

@@ -10,7 +10,10 @@ def draw(kind: Callable[..., Tensor], shape: Sequence[int], like: Tensor, genera
     """Random numbers in the dtype and on the device of `like`, drawn where the generator lives and then moved.
 
     kind: torch.randn for standard normal ones, torch.rand for uniform ones. generator = None is torch's default one.
+    Raises ValueError for what is no generator.
     """
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator is {generator!r}; want a torch.Generator or None")
     device = like.device if generator is None else generator.device
     return kind(shape, dtype=like.dtype, device=device, generator=generator).to(like.device)
 

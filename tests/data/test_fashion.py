@@ -4,7 +4,7 @@ import shutil
 import pytest
 import torch
 
-from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist, read_verified
+from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist, read_fashion, read_verified
 from ldm_teach.paths import DATA
 
 
@@ -20,7 +20,7 @@ def test_fashion_mnist_is_whole(train, n):
 def copy(tmp_path):
     shutil.copytree(DATA / "fashion-mnist", tmp_path / "copy")
     yield tmp_path / "copy"
-    fashion_mnist.cache_clear()
+    read_fashion.cache_clear()
 
 
 def damage(content: bytes) -> bytes:
@@ -47,3 +47,10 @@ def test_a_recompressed_archive_is_the_same_data(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"abc", mtime=1))
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert read_verified(tmp_path / "a.gz", digest) == b"abc"
+
+
+def test_what_one_caller_does_to_the_images_no_other_sees():
+    mine = fashion_mnist(train=False)
+    mine.x.zero_(), mine.y.zero_()
+    again = fashion_mnist(train=False)
+    assert again.x.max() == 1 and again.y.bincount().tolist() == [1000] * 10

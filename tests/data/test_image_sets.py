@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -20,5 +22,6 @@ def test_a_torchvision_set_comes_scaled(tmp_path):
     for part in ("train", "t10k"):
         (raw / f"{part}-images-idx3-ubyte").write_bytes(header + bytes([255]) * 2 * 784)
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 3, 4]))
-    x, y = image_dataset("mnist", root=tmp_path, image_size=16)[1]
+    data = pickle.loads(pickle.dumps(image_dataset("mnist", root=tmp_path, image_size=16)))  # as workers receive it
+    x, y = data[1]
     assert x.shape == (1, 16, 16) and torch.equal(x, torch.ones_like(x)) and y == 4

@@ -17,7 +17,7 @@ from ldm_teach.data.captions import (
     parse,
     scene_of,
 )
-from ldm_teach.data.shapes import GAP, IMAGE_SIZE, MARGIN, coverage, recaption, render, render_map, shapes
+from ldm_teach.data.shapes import GAP, IMAGE_SIZE, MARGIN, coverage, draw_shapes, recaption, render, render_map, shapes
 from ldm_teach.measuring.adherence import matches
 
 pytestmark = pytest.mark.slow
@@ -36,6 +36,11 @@ def test_a_scene_told_again_is_the_same_scene_in_other_words():
 RED_ABOVE_BLUE = scene_of(Item("circle", "red", "small", 6, 16), Item("square", "blue", "large", 22, 14))
 
 
+def drawn_anew(num_scenes, seed=0, train=True, num_items=None, held_out_for=None):
+    """The scenes, drawn again though they may be kept."""
+    return draw_shapes.__wrapped__(num_scenes, seed, train, num_items, held_out_for)
+
+
 @pytest.fixture(scope="module")
 def drawn():
     return shapes(3000, seed=5)
@@ -49,7 +54,7 @@ def test_shapes_have_the_promised_form(drawn):
 
 
 def test_shapes_are_a_function_of_the_seed(drawn):
-    a, b = shapes.__wrapped__(50, seed=5), shapes.__wrapped__(50, seed=6)
+    a, b = drawn_anew(50, seed=5), drawn_anew(50, seed=6)
     assert torch.equal(a.x, drawn.x[:50]) and torch.equal(a.maps, drawn.maps[:50])
     assert (a.captions, a.scenes) == (drawn.captions[:50], drawn.scenes[:50])
     assert b.scenes != a.scenes
@@ -57,7 +62,7 @@ def test_shapes_are_a_function_of_the_seed(drawn):
 
 def test_the_global_generators_are_not_touched():
     state = torch.get_rng_state()
-    shapes.__wrapped__(5)
+    drawn_anew(5)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -211,3 +216,12 @@ def test_later_items_cover_earlier_ones():
 def test_bad_arguments(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_what_one_caller_does_to_the_scenes_no_other_sees():
+    mine = shapes(20, seed=3)
+    mine.x.zero_(), mine.maps.zero_(), mine.captions.clear(), mine.scenes.clear()
+    coverage("circle", "small").zero_()
+    again = shapes(20, seed=3)
+    assert again.x.abs().max() == 1 and again.maps.any() and len(again.captions) == len(again.scenes) == 20
+    assert coverage("circle", "small").max() == 1

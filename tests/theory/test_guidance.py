@@ -225,12 +225,15 @@ def test_on_one_gaussian_guided_ddim_misses_the_tilted_density():
         (lambda: guide(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(3)), r"w is a float32 tensor of shape \(3,\)"),
         (lambda: classifier_free_guidance(None, guide, 1.0), "conditional is None; want a function of"),
         (lambda: classifier_guidance(guide, 0.5, SCHEDULE, 1.0), "log_prob is 0.5; want a function of"),
-        (lambda: guide(torch.zeros(2, 3), torch.zeros(2, 3), "1"), "w is '1'; want a number or a tensor of shape"),
+        (
+            lambda: guide(torch.zeros(2, 3), torch.zeros(2, 3), "1"),
+            "w is '1'; want a finite number or a tensor",
+        ),
         (
             lambda: classifier_guidance(guide, lambda x, t: x.sum(1), SCHEDULE, torch.ones(3))(
                 torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64)
             ),
-            r"scale is a float32 tensor of shape \(3,\); want a number or a tensor of shape \(2,\)",
+            r"scale is a float32 tensor of shape \(3,\); want a finite number or a tensor of shape \(2,\)",
         ),
         (lambda: compose([(guide, 1.0), (3, 1.0)], guide), r"conditions\[1\]\[0\] is 3; want a function of"),
         (lambda: on_interval(guide, guide, 500, 100), "first and last are 500 and 100; want two timesteps"),

@@ -203,3 +203,19 @@ def test_mala_refuses_a_proposal_without_a_density():
 def test_bad_arguments(call, words):
     with pytest.raises(ValueError, match=words):
         list(call(torch.zeros(4, 2), lambda x, sigma=None: -x))
+
+
+def test_mala_runs_where_the_caller_is_in_inference_mode():
+    log_prob = lambda x: -x.square().sum(1) / 2
+    plain = [x for x, _ in mala(log_prob, torch.ones(5, 2), 0.5, 3, generator=seeded(1))]
+    with torch.inference_mode():
+        inside = [x for x, _ in mala(log_prob, torch.ones(5, 2), 0.5, 3, generator=seeded(1))]
+    assert all(torch.equal(a, b) for a, b in zip(plain, inside, strict=True))
+
+
+def test_annealed_langevin_takes_its_levels_as_a_tensor():
+    score = lambda x, sigma: -x / (1 + sigma**2)
+    levels = [2.0, 1.0, 0.5]
+    *_, a = annealed_langevin(score, torch.ones(4, 2), levels, 0.1, 2, generator=seeded(0))
+    *_, b = annealed_langevin(score, torch.ones(4, 2), torch.tensor(levels), 0.1, 2, generator=seeded(0))
+    assert torch.equal(a, b)

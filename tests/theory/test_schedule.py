@@ -71,9 +71,9 @@ def test_add_noise_keeps_dtype_and_the_variance_of_unit_data(dtype):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda s: s.timesteps(0), "n is 0; want an int from 1 to 1000"),
-        (lambda s: s.timesteps(1001), "n is 1001; want an int from 1 to 1000"),
-        (lambda s: s.timesteps(2.0), r"n is 2.0; want an int from 1 to 1000"),
+        (lambda s: s.timesteps(0), "num_steps is 0; want an int from 1 to 1000"),
+        (lambda s: s.timesteps(1001), "num_steps is 1001; want an int from 1 to 1000"),
+        (lambda s: s.timesteps(2.0), r"num_steps is 2.0; want an int from 1 to 1000"),
         (lambda s: NoiseSchedule.cosine(0), "num_steps is 0; want an int of at least 1"),
         (lambda s: s.add_noise(torch.zeros(2, 3), torch.zeros(2).long(), torch.zeros(2, 4)), "shapes differ"),
         (
@@ -93,3 +93,28 @@ def test_add_noise_keeps_dtype_and_the_variance_of_unit_data(dtype):
 def test_bad_arguments(call, words):
     with pytest.raises(ValueError, match=words):
         call(NoiseSchedule.linear())
+
+
+@pytest.mark.parametrize("schedule", [NoiseSchedule.linear, NoiseSchedule.scaled_linear, NoiseSchedule.cosine])
+@pytest.mark.parametrize("num_steps", [5, 100, 1000, 4000])
+def test_a_walk_of_any_length_begins_in_noise(schedule, num_steps):
+    """Where it does not, N(0, I) is not q(x_T), and what is sampled has other weights than the data."""
+    last = float(schedule(num_steps).alpha_bar[-1])
+    assert last < 0.006  # Stable Diffusion's ends at 0.0047, as Lin et al. 2024 say
+
+
+def test_betas_that_are_given_are_taken_as_they_are():
+    schedule = NoiseSchedule.linear(2000, 5e-5, 1e-2)
+    assert float(schedule.alpha_bar[0]) == pytest.approx(1 - 5e-5)
+    with pytest.raises(ValueError, match="beta is 1; want a number inside"):
+        NoiseSchedule.linear(10, beta_end=1)
+
+
+def test_minus_one_is_clean_data_as_in_a_walk():
+    schedule, x = NoiseSchedule.cosine(), torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    t = torch.tensor([-1, 0, 999])
+    assert schedule.at(t, x).flatten().tolist() == [1.0, float(schedule.alpha_bar[0]), float(schedule.alpha_bar[-1])]
+    noised = schedule.add_noise(x, t, torch.ones_like(x))
+    assert torch.equal(noised[0], x[0]) and schedule.walk(3)[-1][2:] == (-1, 1.0)
+    with pytest.raises(IndexError):
+        schedule.at(torch.tensor([1000, 0, 0]), x)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from ldm_teach.theory.tensors import draw, draw_like, per_row
@@ -29,3 +30,9 @@ def test_one_value_a_row_broadcasts_against_its_row():
     x = torch.ones(2, 3, 4, 5)
     scaled = per_row(torch.tensor([1.0, 2.0]), x) * x
     assert (scaled[0] == 1).all() and (scaled[1] == 2).all() and per_row(torch.ones(2), x).shape == (2, 1, 1, 1)
+
+
+@pytest.mark.parametrize("generator", [3, "cpu", [torch.Generator()]])
+def test_what_is_no_generator_is_refused(generator):
+    with pytest.raises(ValueError, match="generator is .*; want a torch.Generator or None"):
+        draw_like(torch.zeros(2), generator)
