@@ -105,7 +105,7 @@ BUGS = [
     ("the two branches in the wrong order", "models/latent_diffusion.py", "eps_cond, eps_uncond = arrow",
      "eps_uncond, eps_cond = arrow",
      "models/test_latent_diffusion.py::test_one_call_on_both_branches_is_guidance_of_two_denoisers"),
-    ("Frechet distance without its 2", "measuring/metrics.py", "- 2 * root", "- root",
+    ("Fréchet distance without its 2", "measuring/metrics.py", "- 2 * root", "- root",
      "measuring/test_metrics.py::test_frechet_distance_of_known_gaussians"),
     ("the farthest code", "models/vector_quantization.py", "self.codebook).argmin", "self.codebook).argmax",
      "models/test_vector_quantization.py::test_codes_are_the_nearest_ones"),

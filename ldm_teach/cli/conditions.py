@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ldm_teach import checks
@@ -14,6 +14,7 @@ from ldm_teach.data.blur import blurred
 from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
 from ldm_teach.data.shapes import shapes
 from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder, ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.words import did_you_mean
 
 EXAMPLE_CAPTIONS = (
     "a red circle above a blue square",
@@ -45,8 +46,9 @@ def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sig
     ClassEncoder: numbers of classes (all).  TextEncoder: captions (EXAMPLE_CAPTIONS).  MapEncoder: numbers of test
     scenes, those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose pixels are classes (the
     first four).  ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made
-    grey, resized and not blurred again (the first four).  What can be read as a number is one; ./3 is a file. Raises
-    ValueError for another encoder, words it has no use for, a file it cannot read, and a sigma not in (0, 9].
+    grey, cut to their middle, resized and not blurred again (the first four).  What can be read as a number is one; ./3
+    is a file. Raises ValueError for another encoder, words it has no use for, a file it cannot read, and a sigma not in
+    (0, 9].
     """
     if isinstance(words, str) or not all(isinstance(word, str) for word in words or ()):
         raise ValueError(f"words is {words!r}; want a list of str, one for each request")
@@ -62,16 +64,26 @@ def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sig
 
 
 def requested_classes(encoder: ClassEncoder, words: Sequence[str]) -> Requests:
-    """Classes by their numbers; where there are ten they have the names of Fashion-MNIST's."""
+    """Classes by their numbers; where there are ten also by the names of Fashion-MNIST's, or a part of one alone."""
     count = encoder.config["num_classes"]
-    labels = []
-    for word in words:
-        label = number(word, count, "a class")
-        if label is None:
-            raise ValueError(f"condition is {word!r}; want a class, a number from 0 to {count - 1}")
-        labels.append(label)
-    fashion = count == len(FASHION_CLASSES)
-    return Requests(encoder.check(labels), [FASHION_CLASSES[k] if fashion else f"class {k}" for k in labels])
+    names = FASHION_CLASSES if count == len(FASHION_CLASSES) else tuple(f"class {k}" for k in range(count))
+    labels = [class_number(word, names) for word in words]
+    return Requests(encoder.check(labels), [names[k] for k in labels])
+
+
+def class_number(word: str, names: Sequence[str]) -> int:
+    """The number of a class that a word is, or names. Raises ValueError that says what it may have meant."""
+    label = number(word, len(names), "a class")
+    if label is not None:
+        return label
+    lower = [name.lower() for name in names]
+    found = [k for k, name in enumerate(lower) if name == word.lower()] or [
+        k for k, name in enumerate(lower) if word.lower() in name.split()
+    ]
+    if len(found) != 1:
+        want = f"a class, a number from 0 to {len(names) - 1} or one of {', '.join(names)}"
+        raise ValueError(f"condition is {word!r}; want {want}{did_you_mean(word.lower(), lower)}")
+    return found[0]
 
 
 def requested_maps(encoder: MapEncoder, words: Sequence[str]) -> Requests:
@@ -101,7 +113,7 @@ def requested_images(encoder: ImageEncoder, words: Sequence[str], sigma: float) 
     def read(word: str, image: Image.Image) -> Tensor:
         if image.mode.startswith(("I", "F")):  # PIL would clip all that is above 255
             raise ValueError(f"condition {word!r} has mode {image.mode}; want 8 bits a channel")
-        pixels = np.asarray(image.convert("L").resize((width, height), Image.Resampling.BICUBIC))  # antialiased
+        pixels = np.asarray(ImageOps.fit(image.convert("L"), (width, height), Image.Resampling.BICUBIC))  # antialiased
         return torch.tensor(pixels)[None] / 127.5 - 1  # (H, W) uint8 -> (1, H, W)
 
     images, names = numbered_or_read(words, NUMBERED_IMAGES, "image", numbered, read)
@@ -139,7 +151,7 @@ def open_image(path: str, otherwise: str) -> Image.Image:
     """The image in a file. Raises ValueError for a file that is not there or holds none."""
     try:
         with Image.open(path) as image:
-            return image.copy()
+            return ImageOps.exif_transpose(image).copy()  # as it is seen, however the camera was held
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:  # as PIL has it
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"condition is {path!r} ({reason}); want {otherwise} or the path of an image file") from error

@@ -12,6 +12,7 @@ from typing import Any
 from ldm_teach.cli import bench, train
 from ldm_teach.cli.options import add_command
 from ldm_teach.cli.study import STUDIES, Study
+from ldm_teach.files import whole
 from ldm_teach.interactive.plots import figure_png, guidance_curves
 from ldm_teach.measuring import tables
 from ldm_teach.models import checkpoint
@@ -67,10 +68,11 @@ def configure(commands: argparse._SubParsersAction) -> None:
 def report(root: Path) -> None:
     """Write docs/results.md, docs/training.md and the tables of checkpoints and README from data/measured."""
     for path, text in documents(root).items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
+        with whole(root / path) as part:
+            part.write_text(text)
         print(f"wrote {root / path}")
-    (root / CURVES).write_bytes(curves())
+    with whole(root / CURVES) as part:
+        part.write_bytes(curves())
     print(f"wrote {root / CURVES}")
 
 

@@ -10,7 +10,9 @@ from torch import Tensor
 from ldm_teach import checks
 from ldm_teach.cli.conditions import requested
 from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
+from ldm_teach.files import whole, writable
 from ldm_teach.interactive import pictures
+from ldm_teach.interactive.plots import figure_png
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.training.device import choose_device
 
@@ -35,6 +37,17 @@ def configure(commands: argparse._SubParsersAction) -> None:
     c.add_argument("--out", type=Path, default=Path("samples.png"), help="the picture; .gif: a frame for each weight")
 
 
+def picture_file(out: Path) -> Path:
+    """The path of the picture, .png where it has no ending, in a folder that is there and can be written.
+
+    Raises ValueError for another ending, and OSError for a folder that cannot be written: before any work is done.
+    """
+    out = out if out.suffix else out.with_suffix(".png")
+    if out.suffix not in (".png", ".gif"):
+        raise ValueError(f"out is {out}; want a file that ends in .png or .gif")
+    return writable(out)
+
+
 def sample(
     name: str,
     condition: list[str] | None,
@@ -51,6 +64,7 @@ def sample(
 
     Maps and blurred images that are asked for stand in a first column. A GIF has a frame for each weight instead.
     """
+    out = picture_file(out)
     model = LatentDiffusion.load(name).to(choose_device(device))
     asked = requested(model.encoder, condition, sigma)
     shown = asked.pictures
@@ -65,13 +79,14 @@ def sample(
 
     rows = [textwrap.fill(words, 32) for words in asked.names]  # the longest caption takes three lines, a row's height
     cells = torch.stack([drawn(x) for x in w], dim=1)  # (rows, w, count, C, H, W)
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".gif":
         title = "One noise, and the guidance weight w"
         frames = [pictures.labelled_grid(x.flatten(0, 1), rows, [""], title, shown) for x in cells.unbind(1)]
-        out.write_bytes(pictures.film(frames, w))
+        picture = pictures.film(frames, w)
     else:
         title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {num_steps} steps"
         columns = [f"w = {x:g}" for x in w]
-        pictures.labelled_grid(cells.flatten(0, 2), rows, columns, title, shown).savefig(out)
+        picture = figure_png(pictures.labelled_grid(cells.flatten(0, 2), rows, columns, title, shown))
+    with whole(out) as part:
+        part.write_bytes(picture)
     print(f"wrote {out}")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ldm_teach.cli import bench
 from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
+from ldm_teach.files import writable
 from ldm_teach.measuring import tables
 from ldm_teach.paths import RUNS
 from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
@@ -79,7 +80,7 @@ def configure(commands: argparse._SubParsersAction) -> None:
 def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
     """Run a study, printing each row as soon as it is known; keep its table and print it."""
     out = study.PATH if keep else out or RUNS / "measured" / study.PATH.name
-    out.parent.mkdir(parents=True, exist_ok=True)
+    writable(out)
     settings = {name.removeprefix("num_"): value for name, value in options.items()}
     if "sampler" in options:
         options["sampler"] = SAMPLERS[options["sampler"]]

@@ -1,7 +1,9 @@
 """python -m ldm_teach train NAME: a recipe, run to its end, its model saved and its cost known."""
 
 import argparse
+import contextlib
 import fnmatch
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from ldm_teach.cli.options import add_command
 from ldm_teach.measuring import tables
 from ldm_teach.paths import CHECKPOINTS, MEASURED, RUNS
 from ldm_teach.training.recipes.table import RECIPES
+from ldm_teach.words import did_you_mean
 
 PATH = MEASURED / "training.json"
 
@@ -32,7 +35,7 @@ class Row(NamedTuple):
 def configure(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
     c = add_command(commands, "train", train)
-    c.add_argument("name", choices=RECIPES, help="what to train")
+    c.add_argument("name", help=f"what to train: {', '.join(RECIPES)}")
     c.add_argument("--quick", action="store_true", help="about a minute on two cores, to see it work")
     c.add_argument("--resume", action="store_true", help="go on from the last checkpoint under runs/NAME/state")
     c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
@@ -49,18 +52,29 @@ def train(
     """Train a recipe, checkpointing under runs/NAME/state, and save the averaged model in `out` (runs/NAME)."""
     if keep and (quick or resume or out is not None):
         raise ValueError("keep is for a full training from its start: leave out --quick, --resume and --out")
+    if name not in RECIPES:
+        raise ValueError(f"name is {name!r}, and no recipe{did_you_mean(name, RECIPES)}; `train --help` lists them")
     training = RECIPES[name](quick)
     run = RUNS / (f"{name}-quick" if quick else name)
     out = CHECKPOINTS / RECIPES[name].family / name if keep else out or run
-    cpu, clock = time.process_time(), time.perf_counter()
-    with tqdm(total=training.num_steps, desc=run.name, unit="step") as bar:
-        for step in training.fit(device=device, workers=workers, directory=run / "state", resume=resume):
+    cpu, clock, first = time.process_time(), time.perf_counter(), int(os.environ.get("RANK", "0")) == 0
+    # Of several processes the first draws and saves.
+    bar = tqdm(
+        total=training.num_steps, desc=run.name, unit="step", disable=not first
+    )  # of several processes, one draws
+    steps = training.fit(device=device, workers=workers, directory=run / "state", resume=resume)
+    with bar, contextlib.closing(steps):
+        for step in steps:
             bar.update(step.step - bar.n)
             if step.step % 20 == 0:
                 bar.set_postfix(loss=f"{float(step.loss):.4f}", images_per_s=f"{step.images_per_second:.0f}")
+    if not first:
+        return
     training.save(out)
     minutes, clock = (time.process_time() - cpu) / 60, (time.perf_counter() - clock) / 60
     print(f"saved {out} after {minutes:.1f} CPU minutes, {clock:.1f} minutes by the clock")
+    if hasattr(training.average, "sample"):
+        print(f"next: `python -m ldm_teach sample {out}`")
     if keep:
         rows, settings = tables.read(Row, PATH)
         others = [row for row in rows if row.name != name]

@@ -130,9 +130,10 @@ class Panel:
         """`_draw`, for callbacks: nobody sees what they raise, so the caption says it."""
         try:
             self._draw(num_steps, version)
-        except ValueError as error:
+        except Exception as error:  # of whatever kind: the picture is not of the settings that stand above it
             if version == self._version:
-                self.caption.value = html.escape(f"not drawn: {error}", quote=False)
+                words = str(error) if isinstance(error, ValueError) else repr(error)
+                self.caption.value = html.escape(f"not drawn: {words}", quote=False)
 
     def _draw(self, num_steps: int, version: int) -> None:
         with self._lock:

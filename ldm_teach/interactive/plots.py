@@ -100,8 +100,8 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
         for axis, name in zip(axes, names, strict=False):
             means, widths = zip(*(row[name] for row in rows), strict=True)
             axis.errorbar(scales, means, widths, color=color, marker=marker, markersize=4, linewidth=1.2, capsize=2)
-        able = [(row["accuracy"][0], row["frechet"][0]) for row in rows if row["accuracy"][0] >= 0.85]
-        accuracies, distances = zip(*able, strict=True) if able else ((), ())
+        accurate = [(row["accuracy"][0], row["frechet"][0]) for row in rows if row["accuracy"][0] >= 0.85]
+        accuracies, distances = zip(*accurate, strict=True) if accurate else ((), ())
         axes[5].plot(accuracies, distances, color=color, marker=marker, markersize=4, linewidth=1.2, label=method)
     for axis, (name, words) in zip(axes, names.items(), strict=False):
         axis.axhline(table["real", 0.0][name][0], color="0.5", linewidth=1, linestyle="--")

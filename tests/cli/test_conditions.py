@@ -107,7 +107,7 @@ def test_an_image_of_another_size_and_colour_is_made_grey_and_resized_without_al
 @pytest.mark.parametrize(
     "encoder, words, sigma, message",
     [
-        (CLASSES, ["1", "boot"], 2.0, "condition is 'boot'; want a class, a number from 0 to 9"),
+        (CLASSES, ["1", "boots"], 2.0, "condition is 'boots'; want a class, a number from 0 to 9"),
         (CLASSES, ["10"], 2.0, "condition is '10'; want a class, a number from 0 to 9"),
         (CLASSES, ["-1"], 2.0, "condition is '-1'; want a class"),
         (CLASSES, ["9" * 30], 2.0, "want a class, a number from 0 to 9"),
@@ -158,3 +158,32 @@ def test_a_truncated_file_is_named(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=f"condition is '{path}' \\(.*\\); want a number from 0 to 9999"):
         requested(BLUR, [path])
+
+
+def test_classes_are_asked_for_by_name_too():
+    found = requested(CLASSES, ["boot", "Ankle boot", "shirt", "t-shirt", "3"])
+    assert found.names == ["ankle boot", "ankle boot", "shirt", "T-shirt", "dress"]
+    with pytest.raises(ValueError, match="condition is 'trouzer'; want a class.*did you mean 'trouser'"):
+        requested(CLASSES, ["trouzer"])
+
+
+def test_a_photograph_is_read_as_it_is_seen(tmp_path):
+    """Orientation 6: the camera was held on its side, and the first row of the file is the right edge."""
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[:, 20:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    (x,) = requested(BLUR, [str(tmp_path / "a.png")]).condition
+    assert (x[0, 20:] == 1).all() and (x[0, :20] == -1).all()  # the bright edge lies at the bottom
+
+
+def test_a_final_full_stop_is_no_word():
+    assert torch.equal(requested(TEXT, ["a red circle."]).condition, requested(TEXT, ["a red circle"]).condition)
+
+
+def test_of_a_wide_picture_the_middle_is_taken_not_squashed(tmp_path):
+    pixels = np.zeros((110, 576), np.uint8)
+    pixels[:, 233:343] = 255  # the middle square
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    assert (requested(BLUR, [str(tmp_path / "wide.png")]).condition > 0.8).all()

@@ -28,6 +28,6 @@ def test_a_command_calls_its_function_and_its_docstring_is_its_help(capsys):
     assert "Paint a picture." in out and "not in the help" not in out and "(default: 100)" in out
 
 
-def test_every_sampler_is_offered_by_its_name():
-    assert list(SAMPLERS) == ["ddpm", "ddim", "heun", "dpm_solver", "predictor_corrector"]
+def test_every_sampler_is_offered_by_its_name_but_heun_which_needs_more_than_twenty_steps():
+    assert list(SAMPLERS) == ["ddpm", "ddim", "dpm_solver", "predictor_corrector"]
     assert all(getattr(samplers, name) is sampler for name, sampler in SAMPLERS.items())

@@ -95,3 +95,13 @@ def test_sample_says_in_its_help_what_can_be_asked_for(capsys):
     words = " ".join(capsys.readouterr().out.split())
     for what in ("numbers of classes", "captions", "numbers of test scenes", "image files", "--sigma"):
         assert what in words
+
+
+def test_a_picture_without_an_ending_is_a_png_and_a_gif_moves(tmp_path, capsys):
+    few = ["--condition", "0", "--count", "2", "--steps", "2", "--w", "0", "2"]
+    cli.main(["sample", *few, "--out", str(tmp_path / "grid")])
+    cli.main(["sample", *few, "--out", str(tmp_path / "film.gif")])
+    assert f"wrote {tmp_path / 'grid.png'}" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.gif", "grid.png"]
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 2

@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from ldm_teach.cli import main as cli
 from ldm_teach.cli import train
@@ -10,13 +9,12 @@ from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import FitSettings
 from ldm_teach.training.losses import diffusion_loss
 from ldm_teach.training.recipes.recipe import Recipe, Training
-from tests.helpers import make_tiny_model
+from tests.helpers import latents, make_tiny_model
 
 
 def tiny_recipe(quick: bool = False) -> Training:
     model = make_tiny_model()
-    columns = torch.randn(64, 2, 4, 4), torch.full((64, 2, 4, 4), 0.1), torch.arange(64) % 3
-    batches = Batches(*columns, batch_size=8)
+    batches = Batches(*latents(), batch_size=8)
     return Training(model, diffusion_loss(model.schedule, drop=0.2), batches, FitSettings(num_steps=3 if quick else 6))
 
 

@@ -382,3 +382,15 @@ def test_controls_of_ones_own_and_names_that_are_taken():
         asking = ConditionControls({name: asked.controls["label"]}, asked.condition, asked.describe, asked.subject)
         with pytest.raises(ValueError, match=f"asking has a control '{name}'; want a name that the panel has not"):
             Panel(make_tiny_model(), asking, count=2)
+
+
+def test_an_error_of_any_kind_is_said_and_the_picture_stays(panel, monkeypatch):
+    before = panel.image.value
+
+    def broken(z):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(panel.model, "decode", broken)
+    panel.weight.value = 2.0
+    panel.settle()
+    assert panel.caption.value == "not drawn: RuntimeError('out of memory')" and panel.image.value == before
