@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import platform
 import re
 import tempfile
 import uuid
@@ -21,13 +22,13 @@ def whole(path: Path | str) -> Iterator[Path]:
 
     The content is on the disk before it can be seen: the file is flushed, then renamed, then its folder is flushed. So
     a reader finds the old file or the new one, a power cut leaves one of them, of two writers the last one wins, and
-    after an error (a full disk, say) the old file is as it was. What a killed process left beside `path` is swept
+    after an error (a full disk, say) the old file is as it was. What killed processes left in the folder is swept
     away. Raises OSError as the system does.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}.part")
+    sweep(path.parent)
+    part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex}.part")
     try:
         yield part
         flush(part)
@@ -73,10 +74,11 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(path: Path) -> None:
-    """Remove what dead processes left of earlier tries to write `path`."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        found = re.fullmatch(re.escape(f".{path.name}.") + r"(\d+)\.[0-9a-f]{32}\.part", part.name)
+def sweep(folder: Path) -> None:
+    """Remove what processes of this machine left in a folder when they died in the middle of `whole`."""
+    ours = re.compile(r"\..+\." + re.escape(platform.node()) + r"\.(\d+)\.[0-9a-f]{32}\.part")
+    for part in folder.glob(".*.part"):
+        found = ours.fullmatch(part.name)
         if found and not alive(int(found[1])):
             part.unlink(missing_ok=True)
 

@@ -44,7 +44,7 @@ with whole(sys.argv[1]) as part:
     part.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], cwd=CLONE)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b")], cwd=CLONE)  # of whatever file of the folder
     assert len(names(tmp_path)) == 1 and names(tmp_path)[0].endswith(".part")
     with whole(tmp_path / "a") as part:
         part.write_text("mine")

@@ -298,7 +298,7 @@ def test_steps_name_their_timesteps_and_keep_the_dtype(mixture):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda d, s: list(ddim(d, s, noise(), 0)), "n is 0; want an int from 1 to 1000"),
+        (lambda d, s: list(ddim(d, s, noise(), 0)), "num_steps is 0; want an int from 1 to 1000"),
         (lambda d, s: list(ddim(d, s, noise(), 10, eta=2)), "eta is 2; want a number from 0 to 1"),
         (lambda d, s: list(ddpm(d, s, noise(), 10, variance="tiny")), "variance is 'tiny'; want 'small' or 'large'"),
         (lambda d, s: list(ddpm(d, s, noise().long(), 10)), "x_T is a int64 tensor"),
@@ -311,7 +311,7 @@ def test_steps_name_their_timesteps_and_keep_the_dtype(mixture):
             lambda d, s: list(predictor_corrector(d, s, noise(), 10, step_ratio=-1)),
             "step_ratio is -1; want a number above",
         ),
-        (lambda d, s: list(heun(d, s, noise(), 2000)), "n is 2000; want an int from 1 to 1000"),
+        (lambda d, s: list(heun(d, s, noise(), 2000)), "num_steps is 2000; want an int from 1 to 1000"),
         (lambda d, s: list(dpm_solver(d, s, noise().long(), 10)), "x_T is a int64 tensor"),
         (lambda d, s: final(iter(())), "steps is empty"),
     ],
