@@ -90,7 +90,8 @@ def annealed_langevin(
 
     score: (x (B, *D), sigma) -> grad log p_sigma(x), p_sigma the density of x0 + sigma eps.  sigmas: decreasing,
     numbers or a tensor (L,). Yields x after each of len(sigmas) * steps_per_level steps. Raises ValueError for sigmas
-    that do not fall. Source: Song & Ermon 2019, algorithm 1.
+    that do not fall.
+    Source: Song & Ermon 2019, algorithm 1.
     """
     sigmas = [float(sigma) for sigma in sigmas]
     for sigma, lower in zip(sigmas, [*sigmas[1:], 0], strict=True):

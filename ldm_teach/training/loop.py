@@ -101,18 +101,19 @@ def fit(
 ) -> Generator[TrainingStep, None, None]:
     """Train `model` with AdamW on loss(model, batch, generator), yielding a TrainingStep after each step.
 
-    settings: what to do, with `changes` by name; without settings, those of FitSettings(**changes), so that `fit(model,
-    loss, batches, num_steps=500)` is enough. average: a copy.deepcopy of the model, which then follows it as an
-    exponential moving average. device, mixed_precision: by default the first of CUDA, MPS, CPU, and on CUDA bfloat16
-    where the card has it, else float16. Started by `accelerate launch`, each process reads its own batches and
-    gradients are averaged. directory: where the state is written every `save_every` steps, at the end, and when the
-    generator is closed; `resume` goes on from it and gives the very weights that an uninterrupted run gives, because
-    the batch, the noise and the learning rate of a step are functions of (seed, step) alone (dropout, which draws from
-    torch's own generator, is not one). Ctrl-C and SIGTERM in a step save there before they take effect; a second Ctrl-C
-    ends at once. Raises ValueError for a number out of range, for a directory that holds a state where `resume` is not
-    asked for, one where another training works, and a state of other settings (`num_steps` may grow); FileNotFoundError
-    where there is nothing to resume from; FloatingPointError at the first loss that is not finite, before it does any
-    harm.
+    settings: what to do, with `changes` by name; without settings, those of FitSettings(**changes), so that
+    `fit(model, loss, batches, num_steps=500)` is enough.
+    average: a copy.deepcopy of the model, which then follows it as an exponential moving average.
+    device, mixed_precision: by default the first of CUDA, MPS, CPU, and on CUDA bfloat16 where the card has it, else
+    float16. Started by `accelerate launch`, each process reads its own batches and gradients are averaged.
+    directory: where the state is written every `save_every` steps, at the end, and when the generator is closed.
+    resume: go on from there, to the very weights of an uninterrupted run: the batch, the noise and the learning rate of
+    a step are functions of (seed, step) alone. (Not so dropout, which draws from torch's own generator.)
+
+    Ctrl-C and SIGTERM in a step save the state before they take effect; a second Ctrl-C ends the step at once.
+    Raises ValueError for a number out of range, a directory that holds a state without `resume`, one where another
+    training works, and a state of other settings (`num_steps` may grow); FileNotFoundError where there is nothing to
+    resume from; FloatingPointError at the first loss that is not finite, before it does any harm.
     """
     settings = FitSettings(**changes) if settings is None else replace(settings, **changes)
     checks.count("save_every", save_every)
