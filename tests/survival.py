@@ -26,8 +26,9 @@ from ldm_teach.paths import CLONE
 from tests.helpers import make_tiny_model, training, weights
 
 TRAIN = """
-import sys
+import signal, sys
 from tests.helpers import training
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 for step in training(num_steps=60, save_every=3, directory=sys.argv[1], resume=len(sys.argv) > 2)[2]:
     print(step.step, flush=True)
 """

@@ -44,8 +44,9 @@ def uninterrupted() -> torch.Tensor:
 
 
 SCRIPT = """
-import sys
+import signal, sys
 from tests.helpers import training
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background has it ignored
 for step in training(num_steps=100, save_every=10, directory=sys.argv[1])[2]:
     print(step.step, flush=True)
 """
@@ -124,8 +125,12 @@ def test_the_second_training_in_a_directory_is_refused(tmp_path):
     finished(tmp_path, resume=True)
 
 
-def test_between_two_steps_a_signal_is_the_consumers_own(tmp_path):
+def test_between_two_steps_a_signal_is_the_consumers_own(tmp_path, request):
     """A suspended training has no handler; closing it, as an exception does, keeps its last step."""
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored, where a shell runs us in the background
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     steps = training(directory=tmp_path)[2]
     with pytest.raises(KeyboardInterrupt), contextlib.closing(steps):
