@@ -14,6 +14,18 @@ from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import fit
 from ldm_teach.training.losses import diffusion_loss
 
+# A program that saves over one model again and again, all weights of a save alike: what kills and readers are tried on.
+SAVE = """
+import itertools, sys, torch
+from ldm_teach.models.classifier import ImageClassifier
+model = ImageClassifier(widths=(4, 4, 4))
+for number in itertools.count():
+    for p in model.parameters():
+        p.data.fill_(number % 50)
+    model.save(sys.argv[1])
+    print(number, flush=True)
+"""
+
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)

@@ -23,7 +23,7 @@ from ldm_teach.interactive.panel import guidance_panel
 from ldm_teach.models import checkpoint
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.paths import CLONE
-from tests.helpers import make_tiny_model, training, weights
+from tests.helpers import SAVE, make_tiny_model, training, weights
 
 TRAIN = """
 import signal, sys
@@ -31,16 +31,6 @@ from tests.helpers import training
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 for step in training(num_steps=60, save_every=3, directory=sys.argv[1], resume=len(sys.argv) > 2)[2]:
     print(step.step, flush=True)
-"""
-SAVE = """
-import itertools, sys
-from ldm_teach.models.classifier import ImageClassifier
-model = ImageClassifier(widths=(4, 4, 4))
-for number in itertools.count():
-    for p in model.parameters():
-        p.data.fill_(number % 50)
-    model.save(sys.argv[1])
-    print(number, flush=True)
 """
 
 

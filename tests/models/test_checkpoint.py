@@ -17,7 +17,7 @@ from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import CLONE
-from tests.helpers import make_tiny_model, weights
+from tests.helpers import SAVE, make_tiny_model, weights
 
 
 def the_weights(directory):
@@ -153,18 +153,6 @@ def test_weights_that_are_not_finite_in_half_precision_are_not_saved(tmp_path):
         with pytest.raises(ValueError, match=r"not finite in half precision \(head.weight\); not saved"):
             model.save(tmp_path)
     assert weights(ImageClassifier.load(tmp_path)).isfinite().all()
-
-
-SAVE = """
-import itertools, sys, torch
-from ldm_teach.models.classifier import ImageClassifier
-model = ImageClassifier(widths=(4, 4, 4))
-for number in itertools.count():
-    for p in model.parameters():
-        p.data.fill_(number % 50)
-    model.save(sys.argv[1])
-    print(number, flush=True)
-"""
 
 
 def whole_model(directory) -> bool:
