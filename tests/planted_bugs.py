@@ -148,6 +148,19 @@ BUGS = [
      "measuring/test_adherence.py::test_mean_iou_equals_counting_by_sets"),
     ("the null of two conditions counted twice", "theory/guidance.py", "conditional(x_t, t), eps, w) - eps for",
      "conditional(x_t, t), eps, w) for", "theory/test_guidance.py::test_two_independent_conditions_compose"),
+    ("betas that do not follow T", "theory/schedule.py", "1000 / num_steps * default for", "default for",
+     "theory/test_schedule.py::test_a_walk_of_any_length_begins_in_noise"),
+    ("minus one as the noisiest step", "theory/schedule.py", "table[t.to(x.device) + 1]", "table[1:][t.to(x.device)]",
+     "theory/test_schedule.py::test_minus_one_is_clean_data_as_in_a_walk"),
+    ("the error of a share that is 0 at its ends", "measuring/statistics.py", "p = (n * p + 2) / (n + 4)", "p = p",
+     "measuring/test_statistics.py::test_the_error_of_a_share_is_about_the_binomial_and_never_zero"),
+    ("a name on the disk before its content", "files.py", "        flush(part)\n", "",
+     "test_files.py::test_content_is_on_the_disk_before_its_name_and_its_name_before_anything_follows"),
+    ("a loss that is not finite, passed on", "training/loop.py", "if not math.isfinite(float(value.detach())):",
+     "if False:", "training/test_loop.py::test_a_loss_that_is_not_finite_ends_the_training_before_it_does_harm"),
+    ("a configuration outside the checksum", "models/checkpoint.py", 'if key != "checksum"}',
+     'if key not in ("checksum", "config")}',
+     "models/test_checkpoint.py::test_a_changed_configuration_is_noticed_though_every_weight_fits"),
 ]  # fmt: skip
 
 

@@ -43,12 +43,14 @@ class Requests(NamedTuple):
 def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sigma: float = 2.0) -> Requests:
     """What `words`, one for each request, ask of a model with this encoder; without words, a telling few.
 
-    ClassEncoder: numbers of classes (all).  TextEncoder: captions (EXAMPLE_CAPTIONS).  MapEncoder: numbers of test
-    scenes, those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose pixels are classes (the
-    first four).  ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made
-    grey, cut to their middle, resized and not blurred again (the first four).  What can be read as a number is one; ./3
-    is a file. Raises ValueError for another encoder, words it has no use for, a file it cannot read, and a sigma not in
-    (0, 9].
+    ClassEncoder: numbers or names of classes (all).
+    TextEncoder: captions (EXAMPLE_CAPTIONS).
+    MapEncoder: numbers of test scenes, those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose
+    pixels are classes (the first four).
+    ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made grey, cut to
+    their middle, resized and not blurred again (the first four).
+    What can be read as a number is one; ./3 is a file. Raises ValueError for another encoder, words it has no use for,
+    a file it cannot read, and a sigma not in (0, 9].
     """
     if isinstance(words, str) or not all(isinstance(word, str) for word in words or ()):
         raise ValueError(f"words is {words!r}; want a list of str, one for each request")

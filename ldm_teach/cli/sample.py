@@ -24,9 +24,9 @@ def configure(commands: argparse._SubParsersAction) -> None:
     c.add_argument(
         "--condition",
         nargs="+",
-        help="one row each, by default all classes or a few of the rest: numbers of classes; captions in quotes; for "
-        "maps, numbers of test scenes or image files whose pixels are the classes; for blurred images, numbers of test "
-        "images, which --sigma blurs, or files of blurred images",
+        help="one row each, by default all classes or a few of the rest: numbers of classes, or their names; captions "
+        "in quotes; for maps, numbers of test scenes or image files whose pixels are the classes; for blurred images, "
+        "numbers of test images, which --sigma blurs, or files of blurred images",
     )
     c.add_argument("--sigma", type=float, default=2.0, help="blur of test images by number, in pixels")
     c.add_argument("--w", type=float, nargs="+", default=[1.0], help="guidance weights, one column each")

@@ -16,6 +16,7 @@ from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.vector_quantization import VQAutoencoder
 from ldm_teach.paths import CLONE
 from tests.helpers import SAVE, make_tiny_model, weights
 
@@ -97,7 +98,7 @@ def test_a_config_that_is_none_of_ours_is_named(tmp_path):
 
 
 def test_a_flipped_bit_of_the_header_is_noticed(tmp_path):
-    """Every bit of every seventh byte: what is loaded is what was saved, or the file is named."""
+    """Every seventh bit: what is loaded is what was saved, or the file is named."""
     model = ImageClassifier(widths=(4, 4, 4))
     model.save(tmp_path)
     saved, path = weights(ImageClassifier.load(tmp_path)), tmp_path / "model.json"
@@ -112,6 +113,16 @@ def test_a_flipped_bit_of_the_header_is_noticed(tmp_path):
             assert str(tmp_path) in str(error)
         else:
             assert found.config == model.config and torch.equal(weights(found), saved)
+
+
+def test_a_changed_configuration_is_noticed_though_every_weight_fits(tmp_path):
+    """`dead_below` shapes no tensor: without the checksum the change would pass in silence."""
+    VQAutoencoder(num_codes=8, latent_channels=2, widths=(8, 8), depths=(1, 1)).save(tmp_path)
+    path = tmp_path / "model.json"
+    assert path.read_text().count('"dead_below": 0.03') == 1
+    path.write_text(path.read_text().replace('"dead_below": 0.03', '"dead_below": 0.83'))
+    with pytest.raises(ValueError, match="model.json is damaged: its checksum is not that of what it says"):
+        VQAutoencoder.load(tmp_path)
 
 
 def test_a_damaged_file_of_weights_is_noticed(tmp_path):
