@@ -18,6 +18,7 @@ from ldm_teach.measuring import tables
 from ldm_teach.models import checkpoint
 from ldm_teach.paths import CLONE
 from ldm_teach.studies import compression, conditioning, guidance, sampling
+from ldm_teach.training.recipes.latent import DOWNSTREAM_STEPS
 from ldm_teach.training.recipes.table import RECIPES
 
 CURVES = Path("docs/guidance_curves.png")
@@ -33,11 +34,13 @@ TITLES = {
 
 # What a table shows, in words: tests/cli/test_report.py holds each of these sentences against the rows.
 FINDINGS = {
-    "sampling": """![The same noise under growing guidance: each row a class, each column a weight](guidance.png)
+    "sampling": f"""![The same noise under growing guidance: each row a class, each column a weight](guidance.png)
 
 *Made by `python -m ldm_teach sample --condition 0 1 3 5 7 8 --w -1 0 1 3 --count 3 --seed 2 --out docs/guidance.png`.*
 
-The accuracy rises with w for every model, and from w = 0.5 on the distance rises with it.""",
+The accuracy rises with w for every model, and from w = 0.5 on the distance rises with it. `fashion-class-kl` and
+`fashion-class-vq` are one small model, trained for the same {DOWNSTREAM_STEPS:,} steps on the latents of `fashion-kl-f4`
+and of `fashion-vq-f4`.""",
     "compression": "The models below `fashion-autoencoder` saw every training image once.",
     "guidance": f"""![Distance, accuracy, precision, recall and variety against the scale]({CURVES.name})
 

@@ -60,9 +60,12 @@ def fashion_class(
     return latent_training(autoencoder, x, y, encoder, unet, settings)
 
 
+DOWNSTREAM_STEPS = 4_000
+
+
 def on_latents_of(name: str) -> Build:
     """The recipe of a small latent diffusion model on an autoencoder of the ladder, for the same time on each."""
-    return lambda quick=False: fashion_class(quick, load_autoencoder(name), widths=(32, 64), num_steps=4_000)
+    return lambda quick=False: fashion_class(quick, load_autoencoder(name), widths=(32, 64), num_steps=DOWNSTREAM_STEPS)
 
 
 DOWNSTREAM = {f"fashion-class-{kind}": on_latents_of(f"fashion-{kind}-f4") for kind in ("kl", "vq")}
