@@ -39,8 +39,8 @@ FINDINGS = {
 *Made by `python -m ldm_teach sample --condition 0 1 3 5 7 8 --w -1 0 1 3 --count 3 --seed 2 --out docs/guidance.png`.*
 
 The accuracy rises with w for every model, and from w = 0.5 on the distance rises with it. `fashion-class-kl` and
-`fashion-class-vq` are one small model, trained for the same {DOWNSTREAM_STEPS:,} steps on the latents of `fashion-kl-f4`
-and of `fashion-vq-f4`.""",
+`fashion-class-vq` are one small model, trained for the same {DOWNSTREAM_STEPS:,} steps on the latents of
+`fashion-kl-f4` and of `fashion-vq-f4`.""",
     "compression": "The models below `fashion-autoencoder` saw every training image once.",
     "guidance": f"""![Distance, accuracy, precision, recall and variety against the scale]({CURVES.name})
 
