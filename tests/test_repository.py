@@ -113,6 +113,14 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = ldm_teach.nothing
 
 
+def test_a_script_beside_a_clone_imports_the_package_and_not_the_folder(tmp_path):
+    """The folder of a clone is called after the package, too: an installation must stand on the path before it."""
+    (tmp_path / "ldm_teach").mkdir()
+    (tmp_path / "beside.py").write_text("import ldm_teach; print(ldm_teach.__file__)")
+    done = run(str(tmp_path / "beside.py"), env=os.environ | {"PYTHONPATH": ""})
+    assert done.stdout.strip().endswith("__init__.py"), "run `pip install --no-deps -e .` again"
+
+
 def test_import_brings_in_nothing_slow():
     code = "import sys, ldm_teach; print(not {'torchvision', 'accelerate', 'ipywidgets', 'torch'} & set(sys.modules))"
     assert run("-c", code).stdout.strip() == "True"
