@@ -10,6 +10,7 @@ from IPython.display import Image as DisplayImage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
@@ -122,10 +123,30 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
 
 
 def figure_png(figure: Figure) -> bytes:
-    """A figure as an encoded PNG, for an `ipywidgets.Image` that is redrawn while something runs."""
+    """A figure as an encoded PNG, for an `ipywidgets.Image` that is redrawn while something runs.
+
+    A title that an edge would cut is wrapped, and the figure drawn again: where all fit, nothing is touched.
+    """
+    png = drawn(figure)
+    titles = [*figure.texts, *(axes.title for axes in figure.axes)]
+    if cut := [title for title in titles if is_cut(title, figure)]:
+        for title in cut:
+            title.set_wrap(True)
+        png = drawn(figure)
+    return png
+
+
+def drawn(figure: Figure) -> bytes:
+    """A figure as it is, as an encoded PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def is_cut(text: Text, figure: Figure) -> bool:
+    """Whether a text reaches over the left or the right edge of the figure, which has been drawn."""
+    box = text.get_window_extent()
+    return box.x0 < 0 or box.x1 > figure.bbox.width
 
 
 def show(figure: Figure, alt: str) -> DisplayImage:

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from ldm_teach.interactive import plots
 
@@ -15,3 +17,21 @@ def test_the_plane_is_drawn_the_right_way_round():
     plots.arrows(other, lambda x: torch.tensor([[0.0, 5.0]]).expand_as(x))
     quiver = other.collections[0]
     assert (quiver.U == 0).all() and (quiver.V > 0).all() and len(quiver.U) == 169
+
+
+def titled(kind: str, title: str) -> tuple[Figure, Text]:
+    """A figure whose title is of the figure, or of axes at its left or its right; and the title."""
+    figure = plots.new_figure(5, 4)
+    left, right = figure.subplots(1, 2)
+    return figure, figure.suptitle(title) if kind == "figure" else (left if kind == "left" else right).set_title(title)
+
+
+@pytest.mark.parametrize("kind", ["figure", "left", "right"])
+def test_a_title_wider_than_its_figure_is_wrapped_and_one_that_fits_is_left_as_it_is(kind):
+    figure, title = titled(kind, "a finding of many words " * 8)  # 192 characters
+    plots.figure_png(figure)
+    box = title.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y0 >= 0 and box.y1 <= figure.bbox.height
+    figure, title = titled(kind, "short $a  b$")
+    before = plots.drawn(figure)
+    assert plots.figure_png(figure) == before and not title.get_wrap()
