@@ -1,9 +1,13 @@
 """Each notebook is its text, executed: sources equal cell by cell, counts 1..n, and no cell longer than 25 lines."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -45,3 +49,17 @@ def test_every_picture_has_alternative_text(name):
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
                 assert output["metadata"].get("image/png", {}).get("alt"), "".join(cell["source"])
+
+
+@pytest.mark.slow
+def test_a_home_that_cannot_be_written_is_not_complained_of_in_the_output_of_a_notebook(tmp_path):
+    v4, home = nbformat.v4, tmp_path / "home"
+    printed = v4.new_output("stream", name="stdout", text="1\n")
+    cell = v4.new_code_cell("import matplotlib.pyplot\nprint(1)", execution_count=1, outputs=[printed])
+    nbformat.write(v4.new_notebook(cells=[cell]), tmp_path / "tiny.ipynb")
+    home.touch()  # a file: no folder can be made in it
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "MPL"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", str(tmp_path / "tiny.ipynb")]
+    options = dict(cwd=NOTEBOOKS.parent, env=environment | {"HOME": str(home)}, capture_output=True, text=True)
+    done = subprocess.run(command, **options)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
