@@ -8,7 +8,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -23,6 +25,7 @@ from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.layers import normalize
 from ldm_teach.paths import CLONE, MEASURED
+from ldm_teach.progress import progress
 from ldm_teach.theory.guidance import classifier_guidance
 from ldm_teach.theory.samplers import dpm_solver, final
 from ldm_teach.training.batches import Batches
@@ -167,7 +170,7 @@ def import_overhead() -> Row:
     """`import ldm_teach` with the model and the theory loaded, over `import torch` alone, each in a fresh process."""
 
     def execute(code: str) -> None:
-        subprocess.run([sys.executable, "-c", code], check=True)
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
     ours = "import torch, ldm_teach; ldm_teach.LatentDiffusion, ldm_teach.GaussianMixture"
     return row("import ldm_teach over import torch", ratios(lambda: execute(ours), lambda: execute("import torch")))
@@ -182,27 +185,34 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def notebook_costs() -> Iterator[Row]:
-    """The peak resident size of each notebook's kernel, executed in a process of its own, and how long that took."""
-    for path in sorted((CLONE / "notebooks").glob("*.ipynb")):
-        start = time.perf_counter()
-        command = [sys.executable, "-c", EXECUTE, str(path)]
-        kib = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-        yield row(f"notebook {path.stem}: peak memory", [kib / 2**20], "GiB")
-        yield row(f"notebook {path.stem}: time", [time.perf_counter() - start], "s")
+def notebook_cost(path: Path) -> Iterator[Row]:
+    """The peak resident size of a notebook's kernel, executed in a process of its own, and how long that took.
+
+    Raises ChildProcessError that says what it fails of.
+    """
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", EXECUTE, str(path)], capture_output=True, text=True)
+    if done.returncode:
+        raise ChildProcessError(f"{path} cannot be executed: {done.stderr.strip().splitlines()[-1]}")
+    yield row(f"notebook {path.stem}: peak memory", [int(done.stdout.split()[-1]) / 2**20], "GiB")
+    yield row(f"notebook {path.stem}: time", [time.perf_counter() - start], "s")
 
 
 def run(notebooks: bool = True) -> Iterator[Row]:
     """Every figure; `notebooks` = False leaves out the executions of the notebooks, which take minutes."""
     model = LatentDiffusion.load("fashion-class")
-    yield from slider_to_picture(model)
-    yield sampling_overhead(model)
-    yield from guidance_cost(model)
-    yield training_overhead(model)
-    yield half_resolution()
-    yield import_overhead()
+    figures: list[Callable[[], Iterable[Row]]] = [
+        lambda: slider_to_picture(model),
+        lambda: [sampling_overhead(model)],
+        lambda: guidance_cost(model),
+        lambda: [training_overhead(model)],
+        lambda: [half_resolution()],
+        lambda: [import_overhead()],
+    ]
     if notebooks:
-        yield from notebook_costs()
+        figures += [partial(notebook_cost, path) for path in sorted((CLONE / "notebooks").glob("*.ipynb"))]
+    for measured in progress(figures, "bench", "figure"):
+        yield from measured()
 
 
 def table(rows: Sequence[Row]) -> str:

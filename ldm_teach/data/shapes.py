@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, caption_of, held_out, is_test_layout, scene_of
+from ldm_teach.progress import progress
 
 IMAGE_SIZE = 32
 BORDER = 1  # pixels of background around all items that are placed at random, at least
@@ -184,10 +185,11 @@ def draw_shapes(num_scenes: int, seed: int, train: bool, num_items: int | None, 
     """What `shapes` hands out copies of, kept from call to call: not to be changed."""
     rng = random.Random(seed)
     scenes, captions = [], []
-    while len(scenes) < num_scenes:
+    for _ in progress(range(num_scenes), "placing", "scene"):
         scenes.append(scene_of_split(rng, num_items or rng.choice((1, 2, 3)), train, held_out_for))
         captions.append(caption_of(asked_of(scenes[-1], rng)))
-    x, maps = torch.stack([render(scene) for scene in scenes]), torch.stack([render_map(scene) for scene in scenes])
+    drawn = [(render(scene), render_map(scene)) for scene in progress(scenes, "drawing", "scene")]
+    x, maps = map(torch.stack, zip(*drawn, strict=True))
     return Shapes(x, captions, maps, scenes)
 
 

@@ -10,12 +10,13 @@ from torch import Tensor
 from ldm_teach.data.fashion import FASHION_CLASSES, Images, fashion_mnist
 from ldm_teach.measuring.metrics import accuracy, diversity_within, frechet_distance, precision_recall
 from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.progress import progress
 
 
 @torch.inference_mode()
 def judge_images(judge: ImageClassifier, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
     """What the judge sees in images x (N, C, H, W): features (N, F) and the most probable class (N,)."""
-    features = torch.cat([judge.embed(chunk) for chunk in x.split(batch_size)])
+    features = torch.cat([judge.embed(chunk) for chunk in progress(x.split(batch_size), "judging", "batch")])
     return features, judge.head(features).argmax(dim=1)
 
 

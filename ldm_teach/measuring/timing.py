@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 
+from ldm_teach.progress import progress
+
 
 def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
     """The seconds of `repeats` calls of each, all called in turn, after a first round that does not count."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats + 1):
+    for _ in progress(range(repeats + 1), "timing", "round"):
         for name, call in calls.items():
             start = time.perf_counter()
             call()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.progress import progress
 from ldm_teach.theory.guidance import classifier_guidance, on_interval, rescaled
 from ldm_teach.theory.samplers import Sampler, dpm_solver
 from ldm_teach.theory.schedule import Denoiser
@@ -63,5 +64,5 @@ def sample_all(
     """
     generator = torch.Generator().manual_seed(seed)
     settings = dict(num_steps=num_steps, generator=generator, sampler=sampler)
-    chunks = condition.split(batch_size)
+    chunks = progress(condition.split(batch_size), "sampling", "batch")
     return torch.cat([model.draw(method(model, chunk, scale), len(chunk), **settings) for chunk in chunks])

@@ -6,6 +6,7 @@ half-width of its 95 % interval; the last line of a block is attention less conc
 
 import statistics
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -23,6 +24,7 @@ from ldm_teach.measuring.timing import in_turn
 from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import MEASURED, RUNS
+from ldm_teach.progress import progress
 from ldm_teach.training.recipes.conditioned import SEEDS, SPATIAL_TASKS, WAYS, compared, num_steps_for
 
 PATH = MEASURED / "comparison.json"
@@ -104,14 +106,12 @@ def run(
     for task in SPATIAL_TASKS:
         asked, cost = asked_for(task, num_samples), costs(task, num_steps)
         judged = judge_maps if task == "shapes-map" else judge_blur
-        for seed in SEEDS:
-            for way, concatenate in WAYS.items():
-                model = LatentDiffusion.load(find(compared(task, way, seed), runs))
-                size = sum(p.numel() for p in model.parameters() if p.requires_grad)
-                for w in weights:
-                    one, two = (sample_all(model, asked, w, num_steps, 2 * seed + k) for k in range(2))
-                    figures = *judged(one, asked), rms(one - two), size, num_steps_for(concatenate, quick=False)
-                    yield Row(task, way, seed, w, *figures, *cost[way])
+        for seed, way, w in progress([*product(SEEDS, WAYS, weights)], task, "row"):
+            model = LatentDiffusion.load(find(compared(task, way, seed), runs))
+            size = sum(p.numel() for p in model.parameters() if p.requires_grad)
+            one, two = (sample_all(model, asked, w, num_steps, 2 * seed + k) for k in range(2))
+            figures = *judged(one, asked), rms(one - two), size, num_steps_for(WAYS[way], quick=False)
+            yield Row(task, way, seed, w, *figures, *cost[way])
 
 
 def find(name: str, runs: Path) -> str | Path:

@@ -27,6 +27,7 @@ from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.vector_quantization import Autoencoder, Codes, Latent, load_autoencoder
 from ldm_teach.paths import MEASURED
+from ldm_teach.progress import progress
 
 PATH = MEASURED / "compression.json"
 AUTOENCODERS = (
@@ -77,8 +78,9 @@ def bits_and_use(latents: Sequence[Latent], autoencoder: Autoencoder) -> tuple[f
 def measure(name: str, autoencoder: Autoencoder, judge: ImageClassifier, x: Tensor, y: Tensor) -> Row:
     """The row of an autoencoder on images x (N, C, H, W) in [-1, 1] with labels y (N,), decoded from the mean of q."""
     start = time.perf_counter()
-    latents = [autoencoder.encode(chunk) for chunk in x.split(250)]
-    decoded = torch.cat([autoencoder.decode(latent.mean) for latent in latents]).clamp(-1, 1)
+    latents = [autoencoder.encode(chunk) for chunk in progress(x.split(250), "encoding", "batch")]
+    means = progress([latent.mean for latent in latents], "decoding", "batch")
+    decoded = torch.cat([autoencoder.decode(mean) for mean in means]).clamp(-1, 1)
     seconds = time.perf_counter() - start
 
     bits, use, perplexity = bits_and_use(latents, autoencoder)
@@ -110,7 +112,7 @@ def run(
     seen, (x, y) = reference(judge), (column[:num_images] for column in fashion_mnist(train=False))
     share, _ = accuracy(seen.predicted[:num_images], y)
     yield Row("real images", ssim=1.0, frechet=floor(num_images, judge=judge), accuracy=share, compression=1.0)
-    for name, autoencoder in loaded.items():
+    for name, autoencoder in progress(loaded.items(), "compression", "row"):
         yield measure(name, autoencoder, seen.judge, x, y)
 
 

@@ -5,6 +5,7 @@ random. A share or a mean has its standard error.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ldm_teach.data.blur import blurred
@@ -19,6 +20,7 @@ from ldm_teach.measuring.statistics import mean_error, share_error
 from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import MEASURED
+from ldm_teach.progress import progress
 
 PATH = MEASURED / "conditioning.json"
 # name -> arguments of `shapes`: captions that training says too, and captions that it never says
@@ -79,7 +81,7 @@ def choose_w(model: LatentDiffusion, num_samples: int = 300, num_steps: int = 20
         x = sample_all(model, model.encoder.check(captions), w, num_steps, seed=3)
         return adherence(x, captions).overall
 
-    return max(WEIGHTS, key=met)
+    return max(progress(WEIGHTS, "choosing w", "weight"), key=met)
 
 
 def follow_maps(
@@ -130,13 +132,11 @@ def run(num_samples: int = 1_000, num_steps: int = 20) -> Iterator[Row]:
     settings = dict(num_samples=num_samples, num_steps=num_steps)
     text = LatentDiffusion.load("shapes-text")
     best = choose_w(text, num_steps=num_steps)
-    for name in CAPTIONS:
-        for w in sorted({0.0, best}):
-            yield from follow_captions(text, name, w, **settings)
-    for name, follow in (("shapes-map", follow_maps), ("fashion-blur", follow_blur)):
-        model = LatentDiffusion.load(name)
-        for w in (0.0, 1.0):
-            yield from follow(model, w, **settings)
+    follows = [(partial(follow_captions, text, name), sorted({0.0, best})) for name in CAPTIONS]
+    follows += [(partial(follow_maps, LatentDiffusion.load("shapes-map")), [0.0, 1.0])]
+    follows += [(partial(follow_blur, LatentDiffusion.load("fashion-blur")), [0.0, 1.0])]
+    for follow, w in progress([(f, w) for f, weights in follows for w in weights], "conditioning", "case"):
+        yield from follow(w, **settings)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -23,6 +23,7 @@ from ldm_teach.models.guided import (
 )
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import MEASURED
+from ldm_teach.progress import progress
 
 PATH = MEASURED / "guidance.json"
 FIGURES = ("frechet", "precision", "recall", "accuracy", "diversity", "milliseconds")
@@ -74,13 +75,13 @@ def run(num_samples: int = 1_500, num_steps: int = 12, num_seeds: int = 3) -> It
     for seed in range(num_seeds):
         x, y = real_images(num_samples, seed)
         yield Row("real", 0.0, seed, *judge_set(x, y, seen)._replace(accuracy=share), milliseconds=0.0)
-    for name, (method, scales) in methods().items():
-        for scale in scales:
-            for seed in range(num_seeds):
-                start = time.perf_counter()
-                x = sample_all(model, labels, scale, num_steps, seed, method=method)
-                milliseconds = 1e3 * (time.perf_counter() - start) / num_samples
-                yield Row(name, scale, seed, *judge_set(x, labels, seen), milliseconds=milliseconds)
+    scaled = [(name, method, scale) for name, (method, scales) in methods().items() for scale in scales]
+    cases = [(*case, seed) for case in scaled for seed in range(num_seeds)]
+    for name, method, scale, seed in progress(cases, "guidance", "row"):
+        start = time.perf_counter()
+        x = sample_all(model, labels, scale, num_steps, seed, method=method)
+        milliseconds = 1e3 * (time.perf_counter() - start) / num_samples
+        yield Row(name, scale, seed, *judge_set(x, labels, seen), milliseconds=milliseconds)
 
 
 def summarize(rows: Sequence[Row]) -> dict[tuple[str, float], dict[str, Estimate]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.measuring import tables
@@ -16,6 +17,7 @@ from ldm_teach.measuring.metrics import accuracy, frechet_distance, peak_signal_
 from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import MEASURED
+from ldm_teach.progress import progress
 from ldm_teach.theory.samplers import Sampler, dpm_solver
 
 PATH = MEASURED / "sampling.json"
@@ -53,17 +55,21 @@ def run(
     loaded = {str(name): LatentDiffusion.load(name) for name in models}  # a wrong name ends here, before any work
     seen, test = reference(judge), fashion_mnist(train=False)
     yield Row("real", "training set", floor(num_samples, seed, judge), *accuracy(seen.predicted, seen.labels))
-    for name, model in loaded.items():
-        x, y = (column[:num_samples] for column in test)
-        decoded = torch.cat([model.decode(model.encode(chunk)) for chunk in x.split(250)])
-        features, predicted = judge_images(seen.judge, decoded)
-        figures = frechet_distance(features, seen.features), *accuracy(predicted, y)
-        yield Row(name, "reconstructed", *figures, psnr=peak_signal_to_noise(decoded, x))
-        labels = balanced(num_samples)
-        for w in weights:
+    (x, y), labels = (column[:num_samples] for column in test), balanced(num_samples)
+
+    def judged(images: Tensor, shown: Tensor) -> tuple[float, float, float]:
+        features, predicted = judge_images(seen.judge, images)
+        return frechet_distance(features, seen.features), *accuracy(predicted, shown)
+
+    for name, w in progress([(name, w) for name in loaded for w in (None, *weights)], "sampling", "row"):
+        model = loaded[name]
+        if w is None:
+            chunks = progress(x.split(250), "reconstructing", "batch")
+            decoded = torch.cat([model.decode(model.encode(chunk)) for chunk in chunks])
+            yield Row(name, "reconstructed", *judged(decoded, y), psnr=peak_signal_to_noise(decoded, x))
+        else:
             samples = sample_all(model, labels, w, num_steps, seed, sampler=sampler)
-            features, predicted = judge_images(seen.judge, samples)
-            yield Row(name, "samples", frechet_distance(features, seen.features), *accuracy(predicted, labels), w=w)
+            yield Row(name, "samples", *judged(samples, labels), w=w)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -1,0 +1,43 @@
+import contextlib
+import io
+
+from ldm_teach.progress import progress, say
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_tells_how_many_are_done_and_is_gone_at_the_end():
+    with contextlib.redirect_stderr(Terminal()) as terminal:
+        assert list(progress("abc", "letters", "letter")) == ["a", "b", "c"]
+    shown = terminal.getvalue().split("\r")
+    assert "letters:   0%" in shown[1] and "0/3" in shown[1] and "letter/s" in shown[1]
+    assert not shown[-1] and not shown[-2].strip()
+
+
+def test_a_bar_without_parts_is_told_of_them():
+    with contextlib.redirect_stderr(Terminal()) as terminal, progress(None, "steps", "step", total=4) as bar:
+        bar.update(3)
+        bar.refresh()
+    assert "3/4" in terminal.getvalue()
+
+
+def test_a_line_is_printed_above_the_bar():
+    with contextlib.redirect_stderr(Terminal()) as terminal, contextlib.redirect_stdout(terminal):
+        for letter in progress("ab", "letters", "letter"):
+            say(letter)
+    before, after = terminal.getvalue().split("\ra\n")
+    assert not before.split("\r")[-1].strip() and after.startswith("\rletters:")
+
+
+def test_nothing_is_drawn_where_nobody_watches_nor_by_a_second_process(monkeypatch):
+    with contextlib.redirect_stderr(io.StringIO()) as file:
+        assert list(progress("abc", "letters", "letter")) == ["a", "b", "c"]
+    monkeypatch.setenv("RANK", "1")
+    with contextlib.redirect_stderr(Terminal()) as terminal:
+        assert list(progress("abc", "letters", "letter")) == ["a", "b", "c"]
+    assert not file.getvalue() and not terminal.getvalue()
