@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import blended_transform_factory
 from torch import Tensor
 
 # Okabe & Ito 2008: eight colours that colour-blind readers can tell apart.
@@ -125,15 +127,15 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
 def figure_png(figure: Figure) -> bytes:
     """A figure as an encoded PNG, for an `ipywidgets.Image` that is redrawn while something runs.
 
-    A title that an edge would cut is wrapped, and the figure drawn again: where all fit, nothing is touched.
+    A title that an edge would cut is made to fit, and the figure drawn again: where all fit, nothing is touched.
     """
     png = drawn(figure)
     titles = [*figure.texts, *(axes.title for axes in figure.axes)]
-    if cut := [title for title in titles if is_cut(title, figure)]:
-        for title in cut:
-            title.set_wrap(True)
-        png = drawn(figure)
-    return png
+    boxes = [(title, title.get_window_extent()) for title in titles]
+    cut = [title for title, box in boxes if box.x0 < 0 or box.x1 > figure.bbox.width]
+    for title in cut:
+        make_fit(title, figure)
+    return drawn(figure) if cut else png
 
 
 def drawn(figure: Figure) -> bytes:
@@ -143,10 +145,17 @@ def drawn(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def is_cut(text: Text, figure: Figure) -> bool:
-    """Whether a text reaches over the left or the right edge of the figure, which has been drawn."""
-    box = text.get_window_extent()
-    return box.x0 < 0 or box.x1 > figure.bbox.width
+def make_fit(text: Text, figure: Figure, margin: float = 3.0) -> None:
+    """Break a text into lines no wider than the figure, and move it sideways to where it is `margin` pixels inside."""
+    lines, characters = text.get_text().split("\n"), len(text.get_text())
+    widest = figure.bbox.width - 2 * margin
+    while (box := text.get_window_extent()).width > widest and characters > 1:
+        characters = min(characters - 1, int(characters * widest / box.width))
+        text.set_text("\n".join(textwrap.fill(line, max(1, characters)) for line in lines))
+    left = min(max(box.x0, margin), margin + widest - box.width)
+    anchor = text.get_transform().transform(text.get_position())[0] + left - box.x0
+    text.set_transform(blended_transform_factory(figure.transFigure, text.get_transform()))
+    text.set_x(anchor / figure.bbox.width)
 
 
 def show(figure: Figure, alt: str) -> DisplayImage:
