@@ -1,13 +1,16 @@
 """Bars of what takes long, drawn where somebody watches."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+BARS: weakref.WeakSet[tqdm] = weakref.WeakSet()  # all that are in use
 
 
 def progress(parts: Iterable[T] | None, words: str, unit: str, total: int | None = None) -> "tqdm[T]":
@@ -18,10 +21,23 @@ def progress(parts: Iterable[T] | None, words: str, unit: str, total: int | None
     processes. A bar inside another stands below it, and is gone when it is done.
     """
     watched = os.environ.get("RANK", "0") == "0"
-    return tqdm(parts, desc=words, unit=unit, total=total, leave=False, disable=None if watched else True)
+    bar = tqdm(parts, desc=words, unit=unit, total=total, leave=False, disable=None if watched else True)
+    BARS.add(bar)
+    return bar
+
+
+@contextlib.contextmanager
+def cleared() -> Iterator[None]:
+    """No bar is left standing when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        for bar in [*BARS]:
+            bar.clear()
+            bar.close()
 
 
 def say(words: str) -> None:
     """Print a line, at once, above the bars."""
-    tqdm.write(words)
+    tqdm.write(f"{words}\n", end="")  # at once, lest Ctrl-C come before the end of the line
     sys.stdout.flush()

@@ -10,7 +10,8 @@ def split_words(caption: str) -> list[str]:
     return re.findall(r"[\w'-]+|[^\w\s]", re.sub(r"\s*\.\s*$", "", caption.lower()))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'x' or 'y'?" for the known words nearest to this one, "" where none is near."""
-    near = difflib.get_close_matches(word, list(known), n=3)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """ "; did you mean 'x' or 'y'?" for the known words nearest to this one, `otherwise` where none is near."""
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), names, n=3)
+    return f"; did you mean {' or '.join(repr(names[one]) for one in near)}?" if near else otherwise

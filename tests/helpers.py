@@ -26,6 +26,15 @@ for number in itertools.count():
     print(number, flush=True)
 """
 
+# The command line with the arguments of the program, once it has printed that it is there.
+COMMAND = """
+import signal, sys
+from ldm_teach.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background has it ignored
+print("ready", flush=True)
+main(sys.argv[1:])
+"""
+
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)

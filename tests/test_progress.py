@@ -1,7 +1,7 @@
 import contextlib
 import io
 
-from ldm_teach.progress import progress, say
+from ldm_teach.progress import cleared, progress, say
 
 
 class Terminal(io.StringIO):
@@ -32,6 +32,17 @@ def test_a_line_is_printed_above_the_bar():
             say(letter)
     before, after = terminal.getvalue().split("\ra\n")
     assert not before.split("\r")[-1].strip() and after.startswith("\rletters:")
+
+
+def test_no_bar_is_left_where_a_block_is_interrupted():
+    with contextlib.redirect_stderr(Terminal()) as terminal, contextlib.suppress(KeyboardInterrupt), cleared():
+        bars = [progress("ab", words, "letter") for words in ("outer", "inner")]
+        walks = [iter(bar) for bar in bars]
+        assert [next(walk) for walk in walks] == ["a", "a"]
+        raise KeyboardInterrupt
+    print("interrupted", file=terminal)
+    assert terminal.getvalue().split("\r")[-1].replace("\x1b[A", "") == "interrupted\n"
+    assert all(bar.disable for bar in bars)
 
 
 def test_nothing_is_drawn_where_nobody_watches_nor_by_a_second_process(monkeypatch):

@@ -3,31 +3,90 @@
 import argparse
 import importlib.metadata
 import sys
+from collections.abc import Iterable
+from typing import Any
 
-from ldm_teach.cli import doctor, report, sample, study, train
+from ldm_teach.progress import cleared
+from ldm_teach.words import did_you_mean
+
+PROGRAM = "python -m ldm_teach"
+COMMANDS = {
+    "learn": {"sample": "a picture of what a model draws for what is asked of it"},
+    "train": {"train": "a model of the course, from its recipe"},
+    "measure": {
+        "evaluate": "how near samples are to real images; also called `sampling`",
+        "compression": "what autoencoders cost and what they keep",
+        "guidance": "both kinds of guidance, over scales and seeds",
+        "conditioning": "how captions, maps and blurred images are followed",
+        "comparison": "attention against concatenation",
+        "bench": "what the course costs this machine",
+    },
+    "look after": {
+        "doctor": "is this machine ready, and what to do where it is not",
+        "report": "docs/ and the tables of the README, from what the studies kept",
+    },
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says once, of a word that it does not know, what may have been meant."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, self.unknown(value, action.choices))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ever, but what a command does not know is its own error, and not that of the parser above it."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(self.unknown(rest[0].partition("=")[0], self._option_string_actions))
+        return found, rest
+
+    def unknown(self, word: str, known: Iterable[str]) -> str:
+        return f"{word!r} is not known{did_you_mean(word, known, f'; `{self.prog} --help` lists what is')}"
+
+
+def overview() -> str:
+    """All commands, a line each."""
+    groups = [
+        "\n".join([group, *(f"  {name:12} {line}" for name, line in commands.items())])
+        for group, commands in COMMANDS.items()
+    ]
+    return "\n\n".join([*groups, f"`{PROGRAM} COMMAND --help` says what a command does, and its options."])
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
-    top = argparse.ArgumentParser(prog="python -m ldm_teach", description="Latent diffusion, to be understood.")
+    from ldm_teach.cli import doctor, report, sample, study, train  # here: a Ctrl-C while torch is loaded is in `main`
+
+    top = Parser(
+        prog=PROGRAM,
+        usage="%(prog)s COMMAND ...",
+        description="Latent diffusion, to be understood.\n\n" + overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    top.set_defaults(command=top.print_help)
+    commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
     for module in (train, sample, study, report, doctor):
         module.configure(commands)
     return top
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command; a bad argument or a missing file ends with its message and status 1, without a traceback."""
-    options = vars(parser().parse_args(arguments))
-    command = options.pop("command")
+    """Run one command; what a user can mend ends with a message and status 1, Ctrl-C with 130, without a traceback."""
     try:
-        command(**options)
+        options = vars(parser().parse_args(arguments))
+        with cleared():
+            options.pop("command")(**options)
     except (ValueError, FloatingPointError) as error:
         sys.exit(f"ldm_teach: {error}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"ldm_teach: {error}: `pip install -r requirements.txt`, or `pip install {error.name}`, brings it")
     except OSError as error:  # a full disk, a folder that cannot be written
         where = f"{error.filename}: " if error.filename and error.strerror else ""
         sys.exit(f"ldm_teach: {where}{error.strerror or error}")
     except KeyboardInterrupt as interrupt:
-        print(": ".join(["ldm_teach: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        kept = interrupt.args[0] if interrupt.args else "nothing was written but what is named above"
+        print(f"ldm_teach: interrupted: {kept}", file=sys.stderr)
         sys.exit(130)

@@ -4,16 +4,16 @@ import argparse
 import contextlib
 import fnmatch
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm.auto import tqdm
-
 from ldm_teach.cli.options import add_command
 from ldm_teach.measuring import tables
 from ldm_teach.paths import CHECKPOINTS, MEASURED, RUNS
+from ldm_teach.progress import progress
 from ldm_teach.training.recipes.table import RECIPES
 from ldm_teach.words import did_you_mean
 
@@ -53,21 +53,23 @@ def train(
     if keep and (quick or resume or out is not None):
         raise ValueError("keep is for a full training from its start: leave out --quick, --resume and --out")
     if name not in RECIPES:
-        raise ValueError(f"name is {name!r}, and no recipe{did_you_mean(name, RECIPES)}; `train --help` lists them")
+        near = did_you_mean(name, RECIPES, "; `python -m ldm_teach train --help` lists them")
+        raise ValueError(f"name is {name!r}, and no recipe{near}")
+    first = os.environ.get("RANK", "0") == "0"  # of several processes the first tells, draws and saves
+    if first:
+        print(f"{name}: {how_long(name, quick)}", file=sys.stderr)
     training = RECIPES[name](quick)
     run = RUNS / (f"{name}-quick" if quick else name)
     out = CHECKPOINTS / RECIPES[name].family / name if keep else out or run
-    cpu, clock, first = time.process_time(), time.perf_counter(), int(os.environ.get("RANK", "0")) == 0
-    # Of several processes the first draws and saves.
-    bar = tqdm(
-        total=training.num_steps, desc=run.name, unit="step", disable=not first
-    )  # of several processes, one draws
+    cpu, clock = time.process_time(), time.perf_counter()
     steps = training.fit(device=device, workers=workers, directory=run / "state", resume=resume)
-    with bar, contextlib.closing(steps):
+    with progress(None, run.name, "step", training.num_steps) as bar, contextlib.closing(steps):
         for step in steps:
             bar.update(step.step - bar.n)
             if step.step % 20 == 0:
                 bar.set_postfix(loss=f"{float(step.loss):.4f}", images_per_s=f"{step.images_per_second:.0f}")
+            if first and bar.disable and step.step % max(1, training.num_steps // 10) == 0:  # a line for the log
+                print(f"{run.name}: step {step.step:,}, loss {float(step.loss):.4f}", file=sys.stderr)
     if not first:
         return
     training.save(out)
@@ -79,6 +81,14 @@ def train(
         rows, settings = tables.read(Row, PATH)
         others = [row for row in rows if row.name != name]
         tables.keep([Row(name, round(minutes, 1)), *others], settings, PATH)
+
+
+def how_long(name: str, quick: bool) -> str:
+    """How long the training of a recipe takes, in words."""
+    if quick:
+        return "about a minute on two cores"
+    minutes = cost(name, tables.read(Row, PATH)[0]) if PATH.is_file() else ""
+    return f"{minutes} CPU minutes where it was measured" if minutes else "nobody has measured how long it takes"
 
 
 def cost(name: str, rows: Sequence[Row]) -> str:

@@ -149,7 +149,7 @@ def locate(name_or_dir: Path | str) -> Path:
         return known[str(name_or_dir)]
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_dir)!r}: it is neither a directory with a model.json nor the name of one of the "
-        f"{len(known)} shipped{did_you_mean(str(name_or_dir), known)}; {paths.looked_for()}"
+        f"{len(known)} shipped{did_you_mean(str(name_or_dir), known, f'; {paths.looked_for()}')}"
     )
 
 

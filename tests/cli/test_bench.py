@@ -1,5 +1,6 @@
 """The bench: a figure of each kind, on few repeats; the whole of it takes minutes."""
 
+import nbformat
 import pytest
 
 from ldm_teach.cli import bench
@@ -17,6 +18,13 @@ def test_the_table_prints_times_in_whole_units_and_ratios_to_hundredths():
         ["b", "1.23", "1.23", "1.23", "ratio"],
         ["c", "0.99", "0.99", "0.99", "GiB"],
     ]
+
+
+def test_a_notebook_that_cannot_be_executed_is_named_with_its_error(tmp_path):
+    cell = nbformat.v4.new_code_cell("import no_such_module")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "broken.ipynb")
+    with pytest.raises(ChildProcessError, match="broken.ipynb cannot be executed: .*No module named 'no_such_module'"):
+        next(bench.notebook_cost(tmp_path / "broken.ipynb"))
 
 
 @pytest.mark.slow
