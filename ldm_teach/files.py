@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import platform
 import re
@@ -45,6 +46,12 @@ def writable(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path.parent):
         return path
+
+
+def free(path: Path) -> Path:
+    """The path itself, or the first of NAME-2, NAME-3, ... beside it where nothing is yet."""
+    others = (path.with_stem(f"{path.stem}-{k}") for k in itertools.count(2))
+    return next(one for one in itertools.chain([path], others) if not one.exists())
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ldm_teach import files
-from ldm_teach.files import locked, whole, writable
+from ldm_teach.files import free, locked, whole, writable
 from ldm_teach.paths import CLONE
 
 
@@ -97,3 +97,9 @@ def test_a_place_is_tried_before_the_work(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
         writable(tmp_path / "file" / "a.png")
+
+
+def test_a_new_file_has_a_name_that_is_free(tmp_path):
+    for name in ("a.png", "a-2.png", "a-3.png"):
+        assert free(tmp_path / "a.png") == tmp_path / name
+        (tmp_path / name).touch()

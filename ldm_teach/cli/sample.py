@@ -2,7 +2,9 @@
 
 import argparse
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,10 +12,12 @@ from torch import Tensor
 from ldm_teach import checks
 from ldm_teach.cli.conditions import requested
 from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
-from ldm_teach.files import whole, writable
+from ldm_teach.files import free, whole, writable
 from ldm_teach.interactive import pictures
 from ldm_teach.interactive.plots import figure_png
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.progress import progress
+from ldm_teach.theory.samplers import Step
 from ldm_teach.training.device import choose_device
 
 
@@ -33,16 +37,21 @@ def configure(commands: argparse._SubParsersAction) -> None:
     add_sampler(c)
     add_sampling(c, steps=20)
     c.add_argument("--count", type=int, default=8, help="samples for each condition and weight")
-    c.add_argument("--device", help="cuda, mps or cpu")
-    c.add_argument("--out", type=Path, default=Path("samples.png"), help="the picture; .gif: a frame for each weight")
+    c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
+    c.add_argument(
+        "--out",
+        type=Path,
+        help="the picture, in the place of a file of this name; .gif: a frame for each weight; by default samples.png, "
+        "or samples-2.png, ... where that is there already",
+    )
 
 
-def picture_file(out: Path) -> Path:
-    """The path of the picture, .png where it has no ending, in a folder that is there and can be written.
+def picture_file(out: Path | None) -> Path:
+    """The path of the picture, .png where it has no ending, in a folder that can be written; by default a new file.
 
     Raises ValueError for another ending, and OSError for a folder that cannot be written: before any work is done.
     """
-    out = out if out.suffix else out.with_suffix(".png")
+    out = free(Path("samples.png")) if out is None else out if out.suffix else out.with_suffix(".png")
     if out.suffix not in (".png", ".gif"):
         raise ValueError(f"out is {out}; want a file that ends in .png or .gif")
     return writable(out)
@@ -58,13 +67,13 @@ def sample(
     count: int,
     seed: int,
     device: str | None,
-    out: Path,
+    out: Path | None,
 ) -> None:
     """Write a PNG: a row for each condition, `count` samples of it at each guidance weight, all from the same noise.
 
     Maps and blurred images that are asked for stand in a first column. A GIF has a frame for each weight instead.
     """
-    out = picture_file(out)
+    moving = picture_file(out).suffix == ".gif"
     model = LatentDiffusion.load(name).to(choose_device(device))
     asked = requested(model.encoder, condition, sigma)
     shown = asked.pictures
@@ -72,14 +81,20 @@ def sample(
         shown = pictures.map_picture(shown)  # (rows, H, W) -> (rows, 3, H, W)
     repeated = asked.condition.repeat_interleave(checks.count("count", count), dim=0)
 
+    def watched(*arguments: Any, **options: Any) -> Iterator[Step]:
+        for step in SAMPLERS[sampler](*arguments, **options):
+            bar.update()
+            yield step
+
     def drawn(x: float) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        images = model.sample(repeated, w=x, num_steps=num_steps, generator=generator, sampler=SAMPLERS[sampler])
+        images = model.sample(repeated, w=x, num_steps=num_steps, generator=generator, sampler=watched)
         return images.cpu().unflatten(0, (-1, count))  # (rows, count, C, H, W)
 
     rows = [textwrap.fill(words, 32) for words in asked.names]  # the longest caption takes three lines, a row's height
-    cells = torch.stack([drawn(x) for x in w], dim=1)  # (rows, w, count, C, H, W)
-    if out.suffix == ".gif":
+    with progress(None, "sampling", "step", total=len(w) * num_steps) as bar:
+        cells = torch.stack([drawn(x) for x in w], dim=1)  # (rows, w, count, C, H, W)
+    if moving:
         title = "One noise, and the guidance weight w"
         frames = [pictures.labelled_grid(x.flatten(0, 1), rows, [""], title, shown) for x in cells.unbind(1)]
         picture = pictures.film(frames, w)
@@ -87,6 +102,6 @@ def sample(
         title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {num_steps} steps"
         columns = [f"w = {x:g}" for x in w]
         picture = figure_png(pictures.labelled_grid(cells.flatten(0, 2), rows, columns, title, shown))
-    with whole(out) as part:
+    with whole(out := picture_file(out)) as part:
         part.write_bytes(picture)
     print(f"wrote {out}")

@@ -6,6 +6,7 @@ where its table is kept for the notebooks and the report.
 
 import argparse
 import inspect
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any, Protocol
 
 from ldm_teach.cli import bench
 from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
-from ldm_teach.files import writable
+from ldm_teach.files import free, writable
 from ldm_teach.measuring import tables
 from ldm_teach.paths import RUNS
+from ldm_teach.progress import say
 from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
 
 
@@ -49,9 +51,8 @@ def configure(commands: argparse._SubParsersAction) -> None:
 
         parser = add_command(commands, study.PATH.stem, execute, inspect.getdoc(study), aliases)
         parser.add_argument("--keep", action="store_true", help=f"keep the table as {study.PATH.name} of data/measured")
-        parser.add_argument(
-            "--out", type=Path, help="where the table is kept otherwise; by default under runs/measured"
-        )
+        where = f"where the table is kept otherwise; by default a new file, {RUNS / 'measured' / study.PATH.stem}*.json"
+        parser.add_argument("--out", type=Path, help=where)
         return parser
 
     c = command(sampling, "evaluate")
@@ -78,21 +79,43 @@ def configure(commands: argparse._SubParsersAction) -> None:
 
 
 def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
-    """Run a study, printing each row as soon as it is known; keep its table and print it."""
-    out = study.PATH if keep else out or RUNS / "measured" / study.PATH.name
-    writable(out)
+    """Run a study, printing each row as soon as it is known; keep its table and print it.
+
+    The table goes where it is asked for, else to a new file under runs/measured, as do the rows that were measured
+    before Ctrl-C or an error.
+    """
+    out, otherwise = study.PATH if keep else out, RUNS / "measured" / study.PATH.name
+    writable(out or free(otherwise))
+    print(expected(study), file=sys.stderr)
     settings = {name.removeprefix("num_"): value for name, value in options.items()}
     if "sampler" in options:
         options["sampler"] = SAMPLERS[options["sampler"]]
     rows, start = [], time.perf_counter()
-    for row in study.run(**options):
-        rows.append(row)
-        print(line(row), flush=True)
-    facts = getattr(study, "facts", None)  # what holds for all rows, where there is such a thing
-    settings |= facts(**options) if facts else {}
+    try:
+        for row in study.run(**options):
+            rows.append(row)
+            say(line(row))
+        facts = getattr(study, "facts", None)  # what holds for all rows, where there is such a thing
+        settings |= facts(**options) if facts else {}
+    except BaseException:  # Ctrl-C, too
+        if rows:
+            part = free(otherwise.with_stem(f"{otherwise.stem}-unfinished"))
+            tables.keep(rows, settings, part)
+            say(f"wrote {part}: rows measured so far: {len(rows)}")
+        raise
     settings["minutes"] = round((time.perf_counter() - start) / 60, 1)
+    out = out or free(otherwise)
     tables.keep(rows, settings, out)
     print("", study.table(rows), f"\nwrote {out} after {settings['minutes']} minutes", sep="\n")
+
+
+def expected(study: Study) -> str:
+    """What a study is about to do, in words, and how long that took when its table was kept."""
+    try:
+        rows, settings = tables.read(study.Row, study.PATH)
+        return f"{study.PATH.stem}: the {len(rows)} rows that are kept took {settings['minutes']:g} minutes"
+    except (OSError, ValueError, TypeError, KeyError):  # none is kept, or one of another version
+        return study.PATH.stem
 
 
 def line(row: tables.Row) -> str:

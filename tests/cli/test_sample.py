@@ -105,3 +105,16 @@ def test_a_picture_without_an_ending_is_a_png_and_a_gif_moves(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.gif", "grid.png"]
     with Image.open(tmp_path / "film.gif") as film:
         assert film.n_frames == 2
+
+
+def test_a_second_run_writes_beside_the_first_and_a_name_that_is_given_is_overwritten(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    few = ["sample", "--condition", "0", "--count", "1", "--steps", "1"]
+    cli.main(few)
+    first = (tmp_path / "samples.png").read_bytes()
+    cli.main([*few, "--seed", "1"])
+    assert capsys.readouterr().out.splitlines() == ["wrote samples.png", "wrote samples-2.png"]
+    second = (tmp_path / "samples-2.png").read_bytes()
+    assert (tmp_path / "samples.png").read_bytes() == first != second
+    cli.main([*few, "--seed", "1", "--out", "samples.png"])
+    assert (tmp_path / "samples.png").read_bytes() == second and len(list(tmp_path.iterdir())) == 2
