@@ -5,6 +5,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from ldm_teach.paths import DATA
+from ldm_teach.words import did_you_mean
 
 # name -> (class in torchvision.datasets, arguments for the training part, arguments for the test part)
 TORCHVISION = {
@@ -26,12 +27,11 @@ def image_dataset(
     """One of torchvision's labelled image sets by name: pairs (x (C, image_size, image_size) in [-1, 1], label).
 
     Nothing is fetched unless `download` is true. Raises ValueError for an unknown name and FileNotFoundError where the
-    set is not below `root`.
+    set is not below `root`, or damaged there, and where it cannot be fetched.
     """
     if name not in TORCHVISION:
-        raise ValueError(
-            f"name is {name!r}; want one of {', '.join(TORCHVISION)} (Fashion-MNIST has its own fashion_mnist())"
-        )
+        near = did_you_mean(name, TORCHVISION, f"; want one of {', '.join(TORCHVISION)}")
+        raise ValueError(f"name is {name!r}, and no set of torchvision's{near} (Fashion-MNIST is fashion_mnist())")
     from torchvision import datasets, transforms
 
     kind, training, test = TORCHVISION[name]
@@ -47,7 +47,11 @@ def image_dataset(
         return getattr(datasets, kind)(
             str(root), transform=transform, download=download, **(training if train else test)
         )
-    except RuntimeError as error:
-        if download:
-            raise
-        raise FileNotFoundError(f"{name} is not in {root} ({error}): pass download=True to fetch it") from error
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # each reader has errors of its own for files that are missing, damaged or out of reach
+        reason = " ".join(str(error).split()) or type(error).__name__
+        remedy = (
+            "look at the network, and remove files that are damaged" if download else "pass download=True to fetch it"
+        )
+        raise FileNotFoundError(f"{name} is not in {root}, or damaged there ({reason}): {remedy}") from error
