@@ -114,7 +114,7 @@ def expected(study: Study) -> str:
     try:
         rows, settings = tables.read(study.Row, study.PATH)
         return f"{study.PATH.stem}: the {len(rows)} rows that are kept took {settings['minutes']:g} minutes"
-    except (OSError, ValueError, TypeError, KeyError):  # none is kept, or one of another version
+    except (OSError, ValueError, KeyError):  # none is kept, one of another version, or one without its minutes
         return study.PATH.stem
 
 

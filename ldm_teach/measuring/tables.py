@@ -40,14 +40,17 @@ def keep(rows: Sequence[Row], settings: dict[str, Any], path: Path) -> None:
 def read(kind: type[R], path: Path) -> tuple[list[R], dict[str, Any]]:
     """The rows that `keep` kept, as the tuples they were, and the settings.
 
-    Raises FileNotFoundError that names the command, which the file is called after.
+    Raises FileNotFoundError that names the command, which the file is called after, and ValueError where it is damaged
+    or of another version.
     """
+    measure = f"measure it with `python -m ldm_teach {path.stem} --keep`"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: measure it with `python -m ldm_teach {path.stem} --keep`; {paths.looked_for()}"
-        )
-    found = json.loads(path.read_text())
-    return [kind(**row) for row in found["rows"]], found["settings"]
+        raise FileNotFoundError(f"{path} is missing: {measure}; {paths.looked_for()}")
+    try:
+        found = json.loads(path.read_text())
+        return [kind(**row) for row in found["rows"]], found["settings"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} is damaged, or of another version ({error!r}): {measure}, or restore it") from error
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -27,6 +27,13 @@ def test_a_missing_table_names_its_command_and_where_data_is_looked_for(tmp_path
         tables.read(Row, tmp_path / "guidance.json")
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"settings": {}, "rows": [{"colour": 1}]}'])
+def test_a_table_that_is_damaged_or_of_another_version_is_named(tmp_path, text):
+    (tmp_path / "guidance.json").write_text(text)
+    with pytest.raises(ValueError, match=r"guidance.json is damaged, or of another version \(.*\): measure it with"):
+        tables.read(Row, tmp_path / "guidance.json")
+
+
 def test_text_is_aligned_and_markdown_has_a_line_below_its_heads():
     rows = [("", "value"), ("one", "1.5"), ("twelve", "12")]
     assert tables.aligned(rows).splitlines() == ["        value", "one       1.5", "twelve     12"]
