@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -146,6 +147,12 @@ def test_requirements_pin_the_declared_dependencies():
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
     pins = dict(line.split("==") for line in lines if "==" in line)
     assert pins.keys() == ranges.keys() and all(version in ranges[name] for name, version in pins.items())
+
+
+def test_the_readme_installs_the_cpu_wheels_of_the_versions_that_are_pinned():
+    pins = re.findall(r"^torch(?:vision)?==[0-9.]+", (ROOT / "requirements.txt").read_text(), re.M)
+    command = f"pip install {' '.join(pins)} --index-url https://download.pytorch.org/whl/cpu"
+    assert len(pins) == 2 and command in (ROOT / "README.md").read_text()
 
 
 def test_one_collective_of_authors():
