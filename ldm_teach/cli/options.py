@@ -1,12 +1,24 @@
 """What the commands share: how one is added to the parser, and the options that several have."""
 
 import argparse
+import textwrap
 from collections.abc import Callable
 
 from ldm_teach.theory.samplers import Sampler, ddim, ddpm, dpm_solver, predictor_corrector
 
 # Not `heun`: in sigma its first step on the shipped cosine schedule is far too long for twenty steps.
 SAMPLERS: dict[str, Sampler] = {f.__name__: f for f in (ddpm, ddim, dpm_solver, predictor_corrector)}
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds its default to the help of an option that has one, and breaks no name at a hyphen."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        plain = action.default is None or isinstance(action.default, bool)
+        return action.help if plain else super()._get_help_string(action)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
 
 def add_command(
@@ -23,7 +35,7 @@ def add_command(
         aliases=aliases,
         help=help,
         description=help,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.set_defaults(command=function)
     return parser
