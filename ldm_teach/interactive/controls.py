@@ -13,14 +13,9 @@ from ldm_teach.data.captions import KINDS, SIZES, Item, Scene, parse
 from ldm_teach.data.shapes import IMAGE_SIZE, render_map
 from ldm_teach.data.shapes_reader import read_map, read_scene
 from ldm_teach.interactive.pictures import map_picture
+from ldm_teach.interactive.widgets import side_by_side, sized
 from ldm_teach.measuring.adherence import matches, mean_iou
 from ldm_teach.measuring.metrics import peak_signal_to_noise
-
-
-def sized(width: int, description: int = 80) -> dict:
-    """How wide a control is, in pixels, and how much of that its description has."""
-    return dict(layout=dict(width=f"{width}px"), style=dict(description_width=f"{description}px"))
-
 
 WIDE = sized(460)  # most controls
 
@@ -139,7 +134,7 @@ def map_controls() -> ConditionControls:
         subject="the map to their left",
         picture=lambda: map_picture(maps(1)),
         verdict=lambda x: f"maps read back: mean IoU {mean_iou(read_map(x), maps(len(x))):.2f}",
-        rows=[ipywidgets.HBox(item) for item in items],
+        rows=[side_by_side(item) for item in items],
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import ipywidgets
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ldm_teach import checks
 from ldm_teach.interactive.controls import (
@@ -19,8 +18,9 @@ from ldm_teach.interactive.controls import (
     map_controls,
     text_controls,
 )
+from ldm_teach.interactive.moving import free_with, show_moving, weakly
 from ldm_teach.interactive.pictures import png
-from ldm_teach.interactive.widgets import with_fallback
+from ldm_teach.interactive.widgets import fluid, stacked
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
 from ldm_teach.models.guided import Method, classifier_free
 from ldm_teach.models.latent_diffusion import LatentDiffusion
@@ -29,13 +29,6 @@ from ldm_teach.theory.samplers import dpm_solver
 
 PREVIEW_STEPS, FULL_STEPS = 3, 12  # of DPM-Solver++(2M), while a slider moves and once it is released
 PAUSE = 0.25  # seconds without a new value after which the slider counts as released
-APART = 8  # pixels of white between the picture of a condition and the samples
-
-
-def beside(picture: Tensor, x: Tensor, gap: int = 2) -> Tensor:
-    """A picture (1, C, H, W), and to its right, well apart, samples (B, C, H, W) in a row on white: (1, C, H, W')."""
-    apart = x.new_ones(*x.shape[1:3], APART - gap)
-    return torch.cat([picture[0].to(x), apart, *F.pad(x, (gap, 0), value=1.0)], dim=-1)[None]
 
 
 @dataclass
@@ -44,7 +37,8 @@ class Panel:
 
     Every change draws a preview at once; when no other has followed for `PAUSE` seconds, the slider counts as released
     and the same noise is denoised again at full quality, a drawing that the next change breaks off. What the model does
-    not take, the caption says, and the last picture stays. The controls of the condition are attributes of the panel.
+    not take, the caption says, and the last picture stays. The controls of the condition are attributes of the panel,
+    which they do not keep: the cell that shows a panel does, until it runs again.
 
     samples: the (count, C, H, W) images in [-1, 1] drawn last.  Raises ValueError, when made, for a condition that the
     model does not take, and for a control that is named as an attribute of the panel.
@@ -74,12 +68,12 @@ class Panel:
         ipywidgets.link((self.weight, "value"), (self.scale, "value"), transform=(s_from_w, w_from_s))
         self.steps = ipywidgets.IntSlider(FULL_STEPS, min=2, max=50, description="steps", **WIDE)
         self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **WIDE)
-        self.image = ipywidgets.Image(format="png", layout=dict(width="720px"))
-        self.caption = ipywidgets.HTML(layout=dict(width="100%"))  # a Label cuts what is wider
+        self.image = ipywidgets.Image(format="png", layout=fluid(720))
+        self.caption = ipywidgets.HTML()  # a Label cuts what is wider
         controls = self.asking.controls
         sliders = [self.weight, self.scale] if self.conventions == "ws" else [self.weight]
         asking = self.asking.rows or controls.values()
-        self.box = ipywidgets.VBox([*sliders, *asking, self.steps, self.seed, self.image, self.caption])
+        self.box = stacked([*sliders, *asking, self.steps, self.seed, self.image, self.caption])
         self._lock, self._version = threading.Lock(), 0
         self._release: threading.Timer | None = None
         for name, control in controls.items():
@@ -87,7 +81,8 @@ class Panel:
                 raise ValueError(f"asking has a control {name!r}; want a name that the panel has not taken")
             setattr(self, name, control)
         for control in (self.weight, self.steps, self.seed, *controls.values()):
-            control.observe(self._changed, names="value")
+            control.observe(weakly(self._changed), names="value")
+        free_with(self, self.scale)
         self._draw(self.steps.value, self._version)
 
     def render(self, num_steps: int, version: int | None = None) -> bytes | None:
@@ -103,13 +98,12 @@ class Panel:
                 if version is not None and version != self._version:
                     return None
             self.samples = self.model.decode(step.x).cpu()
-            if self.asking.picture is None:
-                return png(self.samples, columns=self.count)
-            return png(beside(self.asking.picture(), self.samples), columns=1)
+            asked = None if self.asking.picture is None else self.asking.picture()
+            return png(self.samples, columns=self.count, asked=asked)
 
-    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
+    def _ipython_display_(self) -> None:
         alt = f"samples of {self.asking.subject} at the chosen guidance weight"
-        return with_fallback(self.box, "a panel of sliders, alive when the notebook runs", self.image.value, alt)
+        show_moving(self, self.image.value, alt)
 
     def settle(self) -> None:
         """Wait until the picture is drawn at full quality: for tests, and for cells that set a slider."""
@@ -121,6 +115,7 @@ class Panel:
         self._version += 1
         if self._release is not None:
             self._release.cancel()
+        self._say(self._line("drawing"))  # it may take a while, where another cell is at work
         self._redraw(min(PREVIEW_STEPS, self.steps.value), self._version)
         self._release = threading.Timer(PAUSE, self._redraw, (self.steps.value, self._version))
         self._release.daemon = True
@@ -132,26 +127,30 @@ class Panel:
             self._draw(num_steps, version)
         except Exception as error:  # of whatever kind: the picture is not of the settings that stand above it
             if version == self._version:
-                words = str(error) if isinstance(error, ValueError) else repr(error)
-                self.caption.value = html.escape(f"not drawn: {words}", quote=False)
+                self._say(f"not drawn: {error if isinstance(error, ValueError) else repr(error)}")
 
     def _draw(self, num_steps: int, version: int) -> None:
         with self._lock:
             picture = self.render(num_steps, version)
             if picture is None:
                 return
-            line = self._line(num_steps)
+            line = self._line(f"{num_steps} steps: preview")
+            if num_steps == self.steps.value:
+                line = self._line(f"{num_steps} steps: full quality")
+                if self.asking.verdict is not None and self.samples is not None:
+                    line += f"; {self.asking.verdict(self.samples)}"
             if version == self._version:  # else the controls that it speaks of have moved on
-                self.image.value, self.caption.value = picture, html.escape(line, quote=False)
+                self.image.value = picture
+                self._say(line)
 
-    def _line(self, num_steps: int) -> str:
-        """What was asked and how it was drawn; at full quality also what was found in the samples."""
-        full, value = num_steps == self.steps.value, self.weight.value
+    def _line(self, how: str) -> str:
+        """What is asked, and how it is drawn."""
+        value = self.weight.value
         guided = f"s = {value:.1f}" if self.conventions == "s" else f"w = {value:.1f} (s = {1 + value:.1f})"
-        line = f"{self.asking.describe()}, {guided}, {num_steps} steps: {'full quality' if full else 'preview'}"
-        if full and self.asking.verdict is not None and self.samples is not None:
-            line += f"; {self.asking.verdict(self.samples)}"
-        return line
+        return f"{self.asking.describe()}, {guided}, {how}"
+
+    def _say(self, line: str) -> None:
+        self.caption.value = html.escape(line, quote=False)
 
 
 def guidance_panel(

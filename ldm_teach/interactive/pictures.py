@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.data.captions import KINDS
-from ldm_teach.interactive.plots import PALETTE, figure_png, new_figure
+from ldm_teach.interactive.plots import INK, PALETTE, figure_png, new_figure
 
+APART = 8  # pixels between pictures that were asked for and the samples
 # Of a semantic map, on grey: beside grey, the palette's green and pink are the ones that colour-blind readers lose.
-MAP_COLOURS = dict(zip(KINDS, (PALETTE[5], PALETTE[1], PALETTE[7], PALETTE[6]), strict=True))
+MAP_COLOURS = dict(zip(KINDS, (PALETTE[5], PALETTE[1], PALETTE[7], "black"), strict=True))
 
 
 def to_pixels(x: Tensor) -> np.ndarray:
@@ -26,24 +27,39 @@ def to_pixels(x: Tensor) -> np.ndarray:
     return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def tile(x: Tensor, columns: int, gap: int = 2) -> np.ndarray:
-    """Images (B, C, H, W) in [-1, 1] side by side, row by row, on white: uint8 (rows*(H+gap)-gap, ..., C)."""
+def tile(x: Tensor, columns: int, gap: int = 2, asked: Tensor | None = None) -> np.ndarray:
+    """Images (B, C, H, W) in [-1, 1] side by side, row by row: uint8 RGBA (rows*(H+gap)-gap, ..., 4), the gaps clear.
+
+    asked: one picture (C, H, W) for each row, for a column of their own to the left, well apart.
+    """
     pixels = to_pixels(x)
-    count, height, width, channels = pixels.shape
+    count, height, width, _ = pixels.shape
     rows = -(-count // columns)
-    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    canvas = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
     for i, image in enumerate(pixels):
         top, left = i // columns * (height + gap), i % columns * (width + gap)
-        canvas[top : top + height, left : left + width] = image
-    return canvas
+        canvas[top : top + height, left : left + width, :3] = image  # grey (H, W, 1) as RGB
+        canvas[top : top + height, left : left + width, 3] = 255
+    if asked is None:
+        return canvas
+    return np.concatenate([np.pad(tile(asked, 1, gap), ((0, 0), (0, APART), (0, 0))), canvas], axis=1)
 
 
-def png(x: Tensor, columns: int, zoom: int = 3) -> bytes:
+def png(x: Tensor, columns: int, zoom: int = 3, asked: Tensor | None = None) -> bytes:
     """The tiled images as an encoded PNG, each pixel `zoom` pixels wide: what an `ipywidgets.Image` shows."""
-    canvas = tile(x, columns)
-    canvas = canvas.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    canvas = tile(x, columns, asked=asked).repeat(zoom, axis=0).repeat(zoom, axis=1)
     buffer = io.BytesIO()
-    Image.fromarray(canvas.squeeze(-1) if canvas.shape[-1] == 1 else canvas).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(canvas).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def written(words: str) -> bytes:
+    """A line of words as an encoded PNG, for where a picture is still to come."""
+    font = ImageFont.truetype(matplotlib.font_manager.findfont("DejaVu Sans"), 14)
+    canvas = Image.new("RGBA", (int(font.getlength(words)) + 8, 24))
+    ImageDraw.Draw(canvas).text((4, 12), words, fill=INK, font=font, anchor="lm")
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -71,10 +87,10 @@ def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 
 
 
 def with_slider(figure: Figure, value: float, values: Sequence[float], height: int = 44) -> Image.Image:
-    """A figure as an image of 128 colours with a slider drawn below it, its knob where `value` lies among `values`."""
-    picture = Image.open(io.BytesIO(figure_png(figure))).convert("RGB")
+    """A figure on white, of 128 colours, with a slider drawn below it, its knob where `value` lies among `values`."""
+    picture = Image.open(io.BytesIO(figure_png(figure))).convert("RGBA")
     canvas = Image.new("RGB", (picture.width, picture.height + height), "white")
-    canvas.paste(picture)
+    canvas.paste(picture, mask=picture)
     low, high, middle = min(values), max(values), picture.height + height // 2 - 4
     left, right = canvas.width // 8, canvas.width * 3 // 4
     knob = left + (right - left) * (value - low) / ((high - low) or 1)
@@ -100,18 +116,17 @@ def labelled_grid(
     if asked is not None and len(asked) != len(rows):
         raise ValueError(f"asked holds {len(asked)} pictures; want one for each of {len(rows)} rows")
     each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
-    canvas, first = tile(x, columns=each * len(columns)), 0
-    height, width = canvas.shape[0] / len(rows), canvas.shape[1] / len(columns)
-    ticks = {(i + 0.5) * width: name for i, name in enumerate(columns)}
+    canvas = tile(x, columns=each * len(columns), asked=asked)
+    first = 0 if asked is None else asked.shape[-1] + APART
+    height, width = canvas.shape[0] / len(rows), (canvas.shape[1] - first) / len(columns)
+    ticks = {first + (i + 0.5) * width: name for i, name in enumerate(columns)}
     if asked is not None:
-        beside = np.pad(tile(asked, columns=1), ((0, 0), (0, 8), (0, 0)), constant_values=255)
-        canvas, first = np.concatenate([beside, canvas], axis=1), beside.shape[1]
-        ticks = {asked.shape[-1] / 2: "asked"} | {first + place: name for place, name in ticks.items()}
+        ticks = {asked.shape[-1] / 2: "asked"} | ticks
     longest = max(len(line) for name in rows for line in name.split("\n"))
     margin = max(1.4, 0.5 + 0.09 * longest)  # inches for the names of the rows
     figure = new_figure(margin + canvas.shape[1] / 62, 0.55 + canvas.shape[0] / 62)
     axes = figure.subplots()
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.imshow(canvas, interpolation="nearest")
     axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], rows)
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.tick_params(length=0)

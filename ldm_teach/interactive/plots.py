@@ -1,23 +1,41 @@
-"""Figures: densities and arrows in the plane, curves over steps and scales; one look for the whole course."""
+"""Figures: densities and arrows in the plane, curves over steps and scales; one look for the whole course.
+
+Figures have no ground of their own: their ink is legible on a white page and on that of a dark theme.
+"""
 
 import io
 import math
 import textwrap
 from collections.abc import Callable, Sequence
 
+import matplotlib
 import numpy as np
 import torch
+from cycler import cycler
 from IPython.display import Image as DisplayImage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import blended_transform_factory
+from PIL import Image
 from torch import Tensor
 
-# Okabe & Ito 2008: eight colours that colour-blind readers can tell apart.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+INK = "#757575"  # contrast 4.6 to a white page and 4.1 to that of JupyterLab's dark theme (WCAG 2.2, section 1.4.3)
+# Okabe & Ito 2008: colours that colour-blind readers can tell apart; our ink in the place of their black.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK, "#F0E442")
+GREYS = LinearSegmentedColormap.from_list("greys", [f"{INK}00", INK])  # from nothing to ink
+
+matplotlib.rcParams.update(
+    {
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+        "grid.color": INK,
+        "axes.prop_cycle": cycler(color=PALETTE),
+    }
+)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -45,7 +63,7 @@ def heatmap(axes, values: Tensor, extent: float, **options) -> AxesImage:
     """A picture of values (resolution^2,) at `grid_points(extent, resolution)`; options go to matplotlib's imshow."""
     side = math.isqrt(len(values))
     box = (-extent, extent, -extent, extent)
-    picture = axes.imshow(values.reshape(side, side).numpy(), origin="lower", extent=box, **{"cmap": "Greys"} | options)
+    picture = axes.imshow(values.reshape(side, side).numpy(), origin="lower", extent=box, **{"cmap": GREYS} | options)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-extent, extent), ylim=(-extent, extent))
     axes.tick_params(labelsize=8)
     axes.set_aspect("equal", adjustable="box")
@@ -125,7 +143,7 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
 
 
 def figure_png(figure: Figure) -> bytes:
-    """A figure as an encoded PNG, for an `ipywidgets.Image` that is redrawn while something runs.
+    """A figure as an encoded PNG of 256 colours, for an `ipywidgets.Image` that is redrawn while something runs.
 
     A title that an edge would cut is made to fit, and the figure drawn again: where all fit, nothing is touched.
     """
@@ -140,9 +158,10 @@ def figure_png(figure: Figure) -> bytes:
 
 def drawn(figure: Figure) -> bytes:
     """A figure as it is, as an encoded PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png")
+    Image.open(full).quantize(256, dither=Image.Dither.NONE).save(small, "PNG")  # a third of the bytes
+    return small.getvalue()
 
 
 def make_fit(text: Text, figure: Figure, margin: float = 3.0) -> None:

@@ -1,6 +1,5 @@
-"""What a notebook shows that moves: a picture drawn again and again, a slider over figures."""
+"""What the panels are laid out with, and two that show any picture: one drawn by a later cell, one by a slider."""
 
-import base64
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +8,29 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
+from ldm_teach.interactive.moving import free_with, show_moving, weakly
+from ldm_teach.interactive.pictures import written
 from ldm_teach.interactive.plots import figure_png
 
 
-def with_fallback(widget: ipywidgets.Widget, words: str, png: bytes, alt: str) -> tuple[dict, dict]:
-    """What a notebook shows of a widget, and for readers without widgets its present picture and a few words."""
-    data = (widget._repr_mimebundle_() or {}) | {"text/plain": words}
-    if not png:
-        return data, {}
-    return data | {"image/png": base64.b64encode(png).decode()}, {"image/png": {"alt": alt}}
+def sized(width: int, description: int = 80) -> dict:
+    """A control of this many pixels, or as many as there are; so many of them for its description."""
+    return dict(layout=fluid(width), style=dict(description_width=f"{description}px"))
+
+
+def fluid(width: int) -> dict:
+    """The layout of what is this many pixels wide, or as wide as there is room, its margin included."""
+    return dict(width=f"{width}px", max_width="calc(100% - 4px)")
+
+
+def stacked(children: Sequence[ipywidgets.Widget]) -> ipywidgets.VBox:
+    """Widgets one below the other, without a scroll bar of their own."""
+    return ipywidgets.VBox(children, layout=dict(align_items="flex-start", overflow="visible"))
+
+
+def side_by_side(children: Sequence[ipywidgets.Widget]) -> ipywidgets.HBox:
+    """Widgets in a row that is broken where it has no room, without a scroll bar of its own."""
+    return ipywidgets.HBox(children, layout=dict(flex_flow="row wrap", overflow="visible"))
 
 
 @dataclass
@@ -25,10 +38,16 @@ class Screen:
     """A picture that a later cell draws anew, again and again, while something runs: `screen.image.value = png`."""
 
     alt: str
-    image: ipywidgets.Image = field(default_factory=lambda: ipywidgets.Image(format="png"))
+    image: ipywidgets.Image = field(init=False)
+    box: ipywidgets.VBox = field(init=False)
 
-    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
-        return with_fallback(self.image, f"a screen for the next cell: {self.alt}", self.image.value, self.alt)
+    def __post_init__(self):
+        nothing = written("nothing drawn yet: a later cell draws here")
+        self.image = ipywidgets.Image(value=nothing, format="png", layout=dict(max_width="calc(100% - 4px)"))
+        self.box = stacked([self.image])
+
+    def _ipython_display_(self) -> None:
+        show_moving(self, self.image.value, self.alt)
 
 
 @dataclass
@@ -45,20 +64,22 @@ class SliderFigure:
     value: Any = None
     slider: ipywidgets.SelectionSlider = field(init=False)
     image: ipywidgets.Image = field(init=False)
+    box: ipywidgets.VBox = field(init=False)
 
     def __post_init__(self):
         start = self.values[0] if self.value is None else self.value
         self.slider = ipywidgets.SelectionSlider(
-            options=self.values, value=start, description=self.description, layout=ipywidgets.Layout(width="460px")
+            options=self.values, value=start, description=self.description, **sized(460)
         )
-        self.image, self._lock = ipywidgets.Image(format="png"), threading.Lock()
-        self.slider.observe(self._show, names="value")
+        self.image = ipywidgets.Image(format="png", layout=dict(max_width="calc(100% - 4px)"))
+        self.box, self._lock = stacked([self.slider, self.image]), threading.Lock()
+        self.slider.observe(weakly(self._show), names="value")
+        free_with(self)
         self._show()
 
-    def _show(self, change: dict | None = None) -> None:
+    def _show(self, change: Any = None) -> None:
         with self._lock:
             self.image.value = figure_png(self.draw(self.slider.value))
 
-    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
-        box = ipywidgets.VBox([self.slider, self.image])
-        return with_fallback(box, f"a slider, alive when the notebook runs: {self.alt}", self.image.value, self.alt)
+    def _ipython_display_(self) -> None:
+        show_moving(self, self.image.value, self.alt)

@@ -18,13 +18,15 @@ from ldm_teach.models import checkpoint
 def stop_requests() -> Iterator[list[int]]:
     """Collect a Ctrl-C or SIGTERM in a list, for the time of the block, instead of dying in the middle of it.
 
-    A second one is not collected: it takes effect at once.
+    A second one is not collected: it takes effect at once. Where somebody else already handles one of the two, as
+    `interactive.live` does, it is left to them.
     """
     requests: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield requests
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    own = (signal.default_int_handler, signal.SIG_DFL, signal.SIG_IGN)
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) in own]
 
     def collect(received: int, frame: FrameType | None) -> None:
         if requests:

@@ -1,10 +1,14 @@
+import base64
+import gc
 import io
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 import torch
+from ipywidgets.widgets import widget
 from PIL import Image
 
 from ldm_teach.data.blur import blurred
@@ -13,6 +17,7 @@ from ldm_teach.data.shapes import render, shapes
 from ldm_teach.interactive import panel as panels
 from ldm_teach.interactive.controls import ConditionControls, class_controls
 from ldm_teach.interactive.panel import Panel, blur_panel, guidance_panel, map_panel, text_panel
+from ldm_teach.interactive.pictures import APART
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
@@ -40,7 +45,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 def test_first_picture_is_at_full_quality_and_says_so(panel):
     assert panel.weight.description == "guidance"
-    assert pixels(panel.image.value).shape == (3 * 12, 3 * (4 * 12 + 3 * 2))
+    assert pixels(panel.image.value).shape == (3 * 12, 3 * (4 * 12 + 3 * 2), 4)
     assert panel.caption.value == "zero, w = 1.0 (s = 2.0), 12 steps: full quality"
 
 
@@ -58,7 +63,7 @@ def test_the_picture_is_that_of_sample_with_the_same_settings(panel):
     panel.label.value, panel.seed.value, panel.steps.value, panel.weight.value = "two", 7, 5, 2.5
     panel.settle()
     x = panel.model.sample(torch.full((4,), 2), w=2.5, num_steps=5, generator=torch.Generator().manual_seed(7))
-    shown = pixels(panel.image.value)[1::3, 1::3]  # the middle of each zoomed pixel
+    shown = pixels(panel.image.value)[1::3, 1::3, 0]  # the middle of each zoomed pixel
     first = ((x[0, 0] + 1) * 127.5).round()
     assert np.abs(shown[:12, :12] - first.numpy()).max() <= 1
 
@@ -331,29 +336,55 @@ def test_samples_blurred_again_are_compared_with_the_blurred_image():
 
 def test_the_condition_is_shown_well_to_the_left_of_the_samples():
     panel = conditional_panel("blur")
-    shown = pixels(panel.image.value)[1::3, 1::3].astype(float) / 127.5 - 1  # the middle of each zoomed pixel
-    assert shown.shape == (28, 28 + panels.APART + 28 + 2 + 28)
+    canvas = pixels(panel.image.value)[1::3, 1::3]  # the middle of each zoomed pixel
+    shown, clear = canvas[..., 0].astype(float) / 127.5 - 1, canvas[..., 3] == 0
+    assert shown.shape == (28, 28 + APART + 28 + 2 + 28)
     asked = blurred(IMAGES[:1], panel.sigma.value)[0, 0]
-    assert np.abs(shown[:, :28] - asked.numpy()).max() < 0.01 and (shown[:, 28 : 28 + panels.APART] == 1).all()
+    assert np.abs(shown[:, :28] - asked.numpy()).max() < 0.01 and clear[:, 28 : 28 + APART].all()
     first, second = shown[:, -58:-30], shown[:, -28:]
     assert np.abs(np.stack([first, second]) - panel.samples[:, 0].numpy()).max() < 0.01
-    assert (shown[:, -30:-28] == 1).all()
+    assert clear[:, -30:-28].all() and clear.sum() == 28 * (APART + 2)
 
 
 def test_the_map_and_its_colours_are_shown():
     panel = conditional_panel("map")
     shown = pixels(panel.image.value)[1::3, 1::3]
-    assert shown.shape == (32, 32 + panels.APART + 32 + 2 + 32, 3)
-    assert shown[0, 0].tolist() == [128, 128, 128] and shown[9, 9].tolist() == [0x56, 0xB4, 0xE9]  # the circle
+    assert shown.shape == (32, 32 + APART + 32 + 2 + 32, 4)
+    assert shown[0, 0, :3].tolist() == [128, 128, 128] and shown[9, 9, :3].tolist() == [0x56, 0xB4, 0xE9]  # the circle
 
 
 @pytest.mark.parametrize("kind, of", [("text", "the caption"), ("map", "the map"), ("blur", "the blurred image")])
-def test_readers_without_widgets_get_the_picture_and_words(kind, of):
+def test_readers_without_widgets_get_the_picture_and_words(kind, of, displayed):
     panel = conditional_panel(kind)
-    data, metadata = panel._repr_mimebundle_()
-    assert metadata["image/png"]["alt"].startswith(f"samples of {of}") and "image/png" in data
-    alt = "samples of the chosen class at the chosen guidance weight"
-    assert guidance_panel(make_tiny_model(), CLASSES, 2)._repr_mimebundle_()[1]["image/png"]["alt"] == alt
+    panel._ipython_display_()
+    picture, words, view = displayed
+    assert base64.b64decode(picture.data["image/png"]) == panel.image.value
+    assert picture.metadata["image/png"]["alt"].startswith(f"samples of {of}")
+    assert "then run this cell" in words.data["text/plain"]
+    assert view.data["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.box.model_id
+
+
+def test_the_caption_says_that_it_draws_until_it_has_drawn(panel):
+    said, render = [], panel.render
+    panel.render = lambda *given: said.append(panel.caption.value) or render(*given)
+    panel.weight.value = 3.0
+    panel.settle()
+    assert said == ["zero, w = 3.0 (s = 4.0), drawing", "zero, w = 3.0 (s = 4.0), 3 steps: preview"]
+
+
+def test_a_panel_that_is_dropped_is_freed_with_its_model_and_its_widgets():
+    gc.collect()
+    before, model = set(widget._instances), make_tiny_model()
+    panel = guidance_panel(model, CLASSES, count=2)
+    panel.weight.value = 2.0
+    panel.settle()
+    watched = weakref.ref(panel), weakref.ref(model)
+    assert set(widget._instances) > before
+    del panel, model
+    time.sleep(0.05)  # the thread that drew last ends
+    gc.collect()
+    assert watched[0]() is None and watched[1]() is None
+    assert set(widget._instances) - before == set()
 
 
 @pytest.mark.parametrize(

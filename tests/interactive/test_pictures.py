@@ -14,12 +14,16 @@ def test_pixels_go_from_black_to_white():
     assert pictures.to_pixels(x).ravel().tolist() == [0, 128, 255, 255]
 
 
-def test_tile_puts_images_row_by_row_on_white():
+def test_tile_puts_images_row_by_row_on_a_clear_ground():
     x = torch.stack([torch.full((1, 2, 3), v) for v in (-1.0, 0.0, -1.0)])
-    canvas = pictures.tile(x, columns=2, gap=1)[..., 0]
-    assert canvas.shape == (5, 7)
-    assert (canvas[:2, :3] == 0).all() and (canvas[:2, 4:] == 128).all() and (canvas[3:, :3] == 0).all()
-    assert (canvas[2] == 255).all() and (canvas[3:, 4:] == 255).all()
+    canvas = pictures.tile(x, columns=2, gap=1)
+    assert canvas.shape == (5, 7, 4)
+    for rows, columns, grey in ((slice(2), slice(3), 0), (slice(2), slice(4, 7), 128), (slice(3, 5), slice(3), 0)):
+        assert (canvas[rows, columns] == (grey, grey, grey, 255)).all()
+    assert (canvas[2, :, 3] == 0).all() and (canvas[3:, 4:, 3] == 0).all()
+    beside = pictures.tile(x[:2], columns=1, gap=1, asked=x[:2])
+    assert beside.shape == (5, 3 + pictures.APART + 3, 4) and (beside[:, -3:] == beside[:, :3]).all()
+    assert (beside[:, 3:-3, 3] == 0).all()
 
 
 def test_maps_are_grey_where_empty_and_have_a_colour_of_the_palette_for_each_kind():
@@ -27,7 +31,7 @@ def test_maps_are_grey_where_empty_and_have_a_colour_of_the_palette_for_each_kin
     assert picture.shape == (1, 3, 2, 3)
     shown = ["#{:02X}{:02X}{:02X}".format(*pixel) for pixel in pictures.to_pixels(picture).reshape(6, 3)]
     assert shown[0] == shown[5] == "#808080"
-    assert shown[1:5] == list(pictures.MAP_COLOURS.values()) and set(shown[1:5]) < set(PALETTE)
+    assert shown[1:5] == [*list(pictures.MAP_COLOURS.values())[:3], "#000000"] and set(shown[1:4]) < set(PALETTE)
     assert pictures.map_picture(torch.zeros(0, 4, 4, dtype=torch.int64)).shape == (0, 3, 4, 4)
 
 
@@ -35,7 +39,12 @@ def test_maps_are_grey_where_empty_and_have_a_colour_of_the_palette_for_each_kin
 def test_png_can_be_read_back(channels):
     x = torch.rand(4, channels, 5, 5) * 2 - 1
     image = np.asarray(Image.open(io.BytesIO(pictures.png(x, columns=2, zoom=2))))
-    assert image.shape[:2] == (24, 24) and image.ndim == (2 if channels == 1 else 3)
+    assert image.shape == (24, 24, 4)
+
+
+def test_words_stand_where_a_picture_is_still_to_come():
+    image = np.asarray(Image.open(io.BytesIO(pictures.written("nothing drawn yet"))))
+    assert image[..., 3].max() == 255 and image[:, [0, -1], 3].max() == 0  # legible, and nothing is cut
 
 
 def test_figures_have_titles_labels_and_alternative_text():
@@ -46,7 +55,7 @@ def test_figures_have_titles_labels_and_alternative_text():
     asked = pictures.labelled_grid(torch.zeros(4, 1, 4, 4), ["a", "b"], ["c"], "", torch.ones(2, 1, 4, 4)).axes[0]
     assert [t.get_text() for t in asked.get_xticklabels()] == ["asked", "c"]
     picture = asked.images[0].get_array()
-    assert picture[0, 0] == 255 and picture[0, 11] == 255 and picture[0, 12] < 200  # the picture, a gap, the images
+    assert picture[0, [0, 11, 12], 3].tolist() == [255, 0, 255] and picture[0, [0, 12], 0].tolist() == [255, 128]
     curve = loss_curves({"one": [1.0, 0.5]}, "falls").axes[0]
     assert curve.get_xlabel() == "training step" and curve.get_ylabel() == "loss"
     shown = show(figure, alt="words")

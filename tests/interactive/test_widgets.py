@@ -1,17 +1,21 @@
+import base64
+import gc
 import io
+import weakref
 
+import ipywidgets
 import numpy as np
 from PIL import Image
 
 from ldm_teach.interactive.plots import panels
-from ldm_teach.interactive.widgets import SliderFigure
+from ldm_teach.interactive.widgets import Screen, SliderFigure, side_by_side, sized, stacked
 
 
 def pixels(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def test_a_slider_redraws_its_figure_with_the_value_it_has():
+def test_a_slider_redraws_its_figure_with_the_value_it_has(displayed):
     drawn = []
 
     def draw(value):
@@ -24,6 +28,28 @@ def test_a_slider_redraws_its_figure_with_the_value_it_has():
     first = sketch.image.value
     sketch.slider.value = 10.0
     assert drawn == [1.0, 10.0] and sketch.image.value != first
-    assert pixels(sketch.image.value).ndim == 3
-    data, metadata = sketch._repr_mimebundle_()
-    assert "image/png" in data and metadata["image/png"]["alt"] == "a line"
+    assert pixels(sketch.image.value).shape == (407, 363)  # of the numbers of 256 colours
+    sketch._ipython_display_()
+    assert base64.b64decode(displayed[0].data["image/png"]) == sketch.image.value
+    assert displayed[0].metadata["image/png"]["alt"] == "a line"
+
+
+def test_a_slider_that_is_dropped_is_freed():
+    sketch = SliderFigure(lambda value: panels(1, "")[0], [1, 2], "n", alt="")
+    watched = weakref.ref(sketch)
+    del sketch
+    gc.collect()
+    assert watched() is None
+
+
+def test_a_screen_is_legible_before_its_first_picture(displayed):
+    screen = Screen("garments")
+    assert pixels(screen.image.value)[..., 3].max() == 255
+    screen._ipython_display_()
+    assert displayed[0].metadata["image/png"]["alt"] == "garments"
+
+
+def test_no_control_is_wider_than_its_page_and_no_row_scrolls():
+    row = side_by_side([ipywidgets.IntSlider(**sized(230, 50))])
+    assert row.children[0].layout.max_width == "calc(100% - 4px)" and row.children[0].layout.width == "230px"
+    assert row.layout.overflow == stacked([row]).layout.overflow == "visible" and row.layout.flex_flow == "row wrap"

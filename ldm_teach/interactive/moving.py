@@ -1,0 +1,116 @@
+"""What moves in a notebook while its kernel lives, and what is left of it then: a still picture."""
+
+import base64
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import ipywidgets
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+WORDS = "A still picture. To move it, start the kernel (Run, Run All Above Selected Cell) and then run this cell."
+# A notebook keeps the view of a widget without the widget: JupyterLab then writes an error in its place. So each view
+# follows a mark that hides what is not alive, and the still pictures are hidden as long as something in the cell is.
+STYLE = """<style>
+.jp-OutputArea-child:has(.ldm-mark),
+.jp-OutputArea-child:has(.ldm-mark, .ldm-still) + .jp-OutputArea-child:not(:has(.ldm-alive)),
+.jp-OutputArea:has(.ldm-alive) > .jp-OutputArea-child:has(.ldm-still),
+.jp-OutputArea:has(.ldm-alive) > .jp-OutputArea-child:has(+ .jp-OutputArea-child .ldm-still) { display: none; }
+</style>
+"""
+
+
+class Moving(Protocol):
+    """What can be shown alive: an object with its widget."""
+
+    box: Any
+
+
+def show_moving(owner: Moving, png: bytes, alt: str) -> None:
+    """Show the widget `owner.box`, and to readers without a kernel a still picture, with words for it."""
+    show_still(png, alt)
+    show_widget(owner)
+
+
+def show_alive(owner: Moving) -> None:
+    """Show the widget `owner.box`, and to readers without a kernel nothing; `show_still` may follow at the end."""
+    display({"text/html": f'{STYLE}<i class="ldm-mark"></i>', "text/plain": ""}, raw=True)
+    show_widget(owner)
+
+
+def show_still(png: bytes, alt: str) -> None:
+    """Show a picture to readers without a kernel, and how to make it move."""
+    still = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
+    display(still, raw=True, metadata={"image/png": {"alt": alt}})
+    display({"text/html": f'{STYLE}<p class="ldm-still">{WORDS}</p>', "text/plain": WORDS}, raw=True)
+
+
+def show_widget(owner: Moving) -> None:
+    """The view of the widget `owner.box`. The cell keeps the owner until it runs again; then the widgets are closed."""
+    owner.box.add_class("ldm-alive")
+    for widget in tree(owner.box):
+        answer_at_once(widget)
+    display((owner.box._repr_mimebundle_() or {}) | {"text/plain": ""}, raw=True)
+    keep(owner)
+
+
+_kept: dict[str, tuple[int, list[Moving]]] = {}  # by cell: the number of its run, and what it shows
+
+
+def keep(owner: Moving) -> None:
+    """Keep what the present cell shows until the same cell runs again."""
+    shell: Any = get_ipython()
+    if shell is None:
+        return
+    message = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    run = shell.execution_count
+    cell = message.get("metadata", {}).get("cellId", f"run {run}")
+    last, owners = _kept.get(cell, (run, []))
+    if last != run:
+        for old in owners:
+            close(old.box)
+        owners = []
+    _kept[cell] = run, [*owners, owner]
+
+
+def tree(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    """A widget, all that it holds, and how they look."""
+    for part in (*getattr(widget, "children", ()), getattr(widget, "layout", None), getattr(widget, "style", None)):
+        if part is not None:
+            yield from tree(part)
+    yield widget
+
+
+def close(widget: ipywidgets.Widget) -> None:
+    """Close a widget and all that it holds: ipywidgets keeps every widget that is open."""
+    for part in list(tree(widget)):
+        part.close()
+
+
+def answer_at_once(widget: ipywidgets.Widget) -> None:
+    """Let what the browser says to a widget be heard while a cell is at work.
+
+    JupyterLab sends it to a subshell, but ipykernel 7.4 (ipykernel/comm/comm.py) passes it on to the shell that last
+    spoke to the widget: to the cells', which hears it when it has ended.
+    """
+    if hasattr(widget.comm, "_reply_subshell_for"):
+        widget.comm._reply_subshell_for = lambda data, sent_to: sent_to
+
+
+def free_with(owner: Moving, *others: ipywidgets.Widget) -> None:
+    """Close the widgets of an owner, and others that it has, when nothing refers to it any more."""
+    for widget in (owner.box, *others):
+        weakref.finalize(owner, close, widget)
+
+
+def weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A bound method as a callback that does not keep its object: a widget would, for as long as it is open."""
+    reference = weakref.WeakMethod(method)
+
+    def callback(change: Any) -> None:
+        alive = reference()
+        if alive is not None:
+            alive(change)
+
+    return callback
