@@ -13,11 +13,11 @@ from tqdm.notebook import tqdm
 from ldm_teach.interactive.moving import show_alive, show_still
 from ldm_teach.interactive.widgets import Screen, stacked
 
-Item = TypeVar("Item")
+StepLike = TypeVar("StepLike")
 _done: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()  # by generator, the steps it has behind it
 
 
-def live(steps: Iterable[Item], total: int, name: str, screen: Screen | None = None) -> Iterator[Item]:
+def live(steps: Iterable[StepLike], total: int, name: str, screen: Screen | None = None) -> Iterator[StepLike]:
     """`steps`, with a progress bar of `total`; Stop (or Ctrl-C) ends them after the present one, with one line.
 
     Where `steps` is a generator that an earlier cell has made, as `steps = training.fit()`, the cell that runs

@@ -9,7 +9,7 @@ import ipywidgets
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-WORDS = "A still picture. To move it, start the kernel (Run, Run All Above Selected Cell) and then run this cell."
+HOW_TO_WAKE = "A still picture. To move it, start the kernel (Run, Run All Above Selected Cell) and then run this cell."
 # A notebook keeps the view of a widget without the widget: JupyterLab then writes an error in its place. So each view
 # follows a mark that hides what is not alive, and the still pictures are hidden as long as something in the cell is.
 STYLE = """<style>
@@ -43,7 +43,7 @@ def show_still(png: bytes, alt: str) -> None:
     """Show a picture to readers without a kernel, and how to make it move."""
     still = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
     display(still, raw=True, metadata={"image/png": {"alt": alt}})
-    display({"text/html": f'{STYLE}<p class="ldm-still">{WORDS}</p>', "text/plain": WORDS}, raw=True)
+    display({"text/html": f'{STYLE}<p class="ldm-still">{HOW_TO_WAKE}</p>', "text/plain": HOW_TO_WAKE}, raw=True)
 
 
 def show_widget(owner: Moving) -> None:
@@ -52,13 +52,13 @@ def show_widget(owner: Moving) -> None:
     for widget in tree(owner.box):
         answer_at_once(widget)
     display((owner.box._repr_mimebundle_() or {}) | {"text/plain": ""}, raw=True)
-    keep(owner)
+    hold(owner)
 
 
-_kept: dict[str, tuple[int, list[Moving]]] = {}  # by cell: the number of its run, and what it shows
+_held: dict[str, tuple[int, list[Moving]]] = {}  # by cell: the number of its run, and what it shows
 
 
-def keep(owner: Moving) -> None:
+def hold(owner: Moving) -> None:
     """Keep what the present cell shows until the same cell runs again."""
     shell: Any = get_ipython()
     if shell is None:
@@ -66,12 +66,12 @@ def keep(owner: Moving) -> None:
     message = shell.get_parent() if hasattr(shell, "get_parent") else {}
     run = shell.execution_count
     cell = message.get("metadata", {}).get("cellId", f"run {run}")
-    last, owners = _kept.get(cell, (run, []))
+    last, owners = _held.get(cell, (run, []))
     if last != run:
         for old in owners:
             close(old.box)
         owners = []
-    _kept[cell] = run, [*owners, owner]
+    _held[cell] = run, [*owners, owner]
 
 
 def tree(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:

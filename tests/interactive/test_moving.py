@@ -29,7 +29,7 @@ class Shell:
 def shell(monkeypatch):
     shell = Shell()
     monkeypatch.setattr(moving, "get_ipython", lambda: shell)
-    monkeypatch.setattr(moving, "_kept", {})
+    monkeypatch.setattr(moving, "_held", {})
     return shell
 
 
@@ -39,22 +39,22 @@ def is_open(shown) -> bool:
 
 def test_a_cell_keeps_what_it_shows_until_it_runs_again(shell):
     first, second, other, third = owner(), owner(), owner(), owner()
-    moving.keep(first)
-    moving.keep(second)  # in the same run
+    moving.hold(first)
+    moving.hold(second)  # in the same run
     shell.run, shell.cell = 2, {"cellId": "b"}
-    moving.keep(other)
+    moving.hold(other)
     assert is_open(first) and is_open(second) and is_open(other)
     shell.run, shell.cell = 3, {"cellId": "a"}
-    moving.keep(third)
+    moving.hold(third)
     assert not is_open(first) and not is_open(second) and is_open(other) and is_open(third)
-    assert moving._kept["a"] == (3, [third])
+    assert moving._held["a"] == (3, [third])
 
 
-def test_without_the_names_of_cells_everything_is_kept(shell):
+def test_without_the_names_of_cells_everything_is_held(shell):
     shown = [owner() for _ in range(3)]
     for shell.run, each in enumerate(shown):
         shell.cell = {}
-        moving.keep(each)
+        moving.hold(each)
     assert all(map(is_open, shown))
 
 
@@ -73,7 +73,7 @@ def test_what_is_alive_and_what_is_still_are_marked_for_the_style(displayed):
     mark, view, picture, words = displayed
     assert 'class="ldm-mark"' in mark.data["text/html"] and mark.data["text/plain"] == view.data["text/plain"] == ""
     assert "ldm-alive" in shown.box._dom_classes
-    assert 'class="ldm-still"' in words.data["text/html"] and moving.WORDS in words.data["text/html"]
+    assert 'class="ldm-still"' in words.data["text/html"] and moving.HOW_TO_WAKE in words.data["text/html"]
     assert picture.metadata["image/png"]["alt"] == picture.data["text/plain"] == "words"
     for mime in ("ldm-mark", "ldm-still", "ldm-alive"):
         assert mime in moving.STYLE
