@@ -1,6 +1,11 @@
 """Strict nbval with no flags: the same Python as the tests, the sanitizer, and a bound on each cell."""
 
+import os
 from pathlib import Path
+
+# Threads that wait give way to other processes after so many rounds: without this, trainings beside the tests slow
+# both to a crawl. Read when torch is loaded, and inherited by the kernels of the notebooks.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Once, here: what it says where it may not write to its folder, or has no list of fonts yet, it would say in a kernel's
 # stderr, which is compared. The folder that it finds for itself stands in the environment that kernels inherit.
