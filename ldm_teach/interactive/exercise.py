@@ -1,68 +1,98 @@
-"""An exercise that checks itself: the verdict names the slip, from nothing but what the learner's function returns."""
+"""An exercise that checks itself: the verdict names the slip, from nothing but what the learner's answer does.
 
-import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+An exercise has a judge for its kind of answer: one of `judges`, or any function of the answer that returns in words
+what is wrong, and None where nothing is.
+"""
+
+import inspect
+import linecache
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor
+KINDS_OF_EXERCISE = ("derive", "implement", "debug", "predict", "build", "experiment")
+Judge = Callable[..., str | None]
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """A law to write. Calling the exercise with a learner's function prints the verdict.
+    """Something to do. Calling it with an answer prints the verdict; `hint(1)` to `hint(3)` help more and more.
 
-    law: the right function of the case's arguments, with a keyword for each knob.  arguments: the case, by name, in the
-    order that the learner's function takes them.  slips: what to say -> how the knobs stand when it is so.
-    praise: the law in words, once it is right.
+    kind: one of KINDS_OF_EXERCISE.  stars: 1 (a line, once the idea is clear) to 3 (takes paper).  minutes: to spend.
+    judge: answer -> what is wrong, or None; a prediction is judged beside what was measured, a second argument.
+    praise: what is right, in words.  hints: a direction, the equation, nearly the code.
+    right: answers that must be accepted, three at least; slips: what the verdict must say -> the answer that it is said
+    of, five at least. Both are tried by `python -m ldm_teach exercises`; a judge brings those that it knows.
     """
 
-    law: Callable[..., Tensor]
-    arguments: dict[str, Tensor | float]
-    slips: dict[str, dict[str, Any]]
+    kind: str
+    stars: int
+    minutes: int
+    judge: Judge
     praise: str
+    hints: tuple[str, str, str]
+    right: Sequence[Any] = ()
+    slips: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, answer: Callable[..., Tensor]) -> None:
-        print(self.verdict(answer))
+    def __call__(self, *answer: Any) -> None:
+        print(self.verdict(*answer))
 
-    def verdict(self, answer: Callable[..., Tensor]) -> str:
-        """One line: "well done: ..." or "not yet: ..." with the slip that explains the answer."""
-        if not callable(answer):
-            return f"not yet: want a function of ({', '.join(self.arguments)}), got {answer!r}"
-        got = answer(*self.arguments.values())
-        if got is None:
-            return "not yet: the function returns None; does it end in `return ...`?"
-        if not isinstance(got, Tensor):
-            return f"not yet: the function returns {got!r}; want a tensor"
-        want = self.law(*self.arguments.values())
-        if got.shape != want.shape:
-            return f"not yet: the result has shape {tuple(got.shape)}; want {tuple(want.shape)}"
-        if agree(got, want):
-            return f"well done: {self.praise}"
-        return f"not yet: {self.diagnosis(got, want)}"
+    def verdict(self, *answer: Any) -> str:
+        """One line: "well done: ...", "not yet: ..." with the slip that explains the answer, or "not attempted yet"."""
+        if any(untouched(part) for part in answer):
+            return "not attempted yet"
+        try:
+            wrong = self.judge(*answer)
+        except NotImplementedError:
+            return "not attempted yet"
+        except Exception as error:  # of the learner's code, or at the hands of its result
+            wrong = where(error, answer[0])
+        return f"well done: {self.praise}" if wrong is None else f"not yet: {wrong}"
 
-    def diagnosis(self, got: Tensor, want: Tensor) -> str:
-        """The slip or the two slips that turn the right answer into this one, or else how far away it is."""
-        for number in (1, 2):
-            for slips in itertools.combinations(self.slips, number):
-                knobs: dict[str, Any] = {}
-                for slip in slips:
-                    knobs |= self.slips[slip]
-                if agree(got, self.law(*self.arguments.values(), **knobs)):
-                    return ", and ".join(slips)
-        if not got.isfinite().all():
-            return "some numbers are not finite; is there a division by zero or the root of a negative number?"
-        factor = float((got * want).sum() / want.square().sum())
-        if agree(got, factor * want):
-            return f"it is right but for a factor of {factor:.4g}"
-        return f"it differs by up to {float((got - want).abs().max()):.2g}, and no known slip explains it"
+    def hint(self, number: int) -> None:
+        """Print hint 1, 2 or 3."""
+        if number not in (1, 2, 3):
+            raise ValueError(f"number is {number!r}; want 1, 2 or 3")
+        print(f"hint {number} of 3: {self.hints[number - 1]}")
+
+    def tried(self) -> Iterator[tuple[str, Any]]:
+        """Each slip that the exercise knows: what the verdict must say, and an answer that it is said of."""
+        yield from self.slips.items()
+        if hasattr(self.judge, "known_slips"):
+            yield from self.judge.known_slips()
 
 
-def agree(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a.double(), b.double(), rtol=1e-5, atol=1e-6)
+def untouched(answer: Any) -> bool:
+    """Is this what stood in the cell: None, `...`, or a function (or a class with one) whose body is `...`?"""
+    if isinstance(answer, type):
+        return any(untouched(part) for part in vars(answer).values() if inspect.isfunction(part))
+    if inspect.isfunction(answer):
+        return answer.__code__.co_code in EMPTY
+    return answer is None or answer is ...
 
 
-def inputs(count: int) -> Tensor:
-    """`count` tensors of shape (6, 2) that every exercise may use: the same ones on every machine."""
-    return torch.randn(count, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+def _dots(): ...
+
+
+def _words():
+    """Nothing but words."""
+
+
+EMPTY = {_dots.__code__.co_code, _words.__code__.co_code}
+
+
+def where(error: Exception, answer: Any) -> str:
+    """An exception of the learner's code in words: the line of the answer where it arose, and what Python says."""
+    body = getattr(answer, "__init__", answer) if isinstance(answer, type) else answer
+    said, code = f"{type(error).__name__}: {error}", getattr(body, "__code__", None)
+    if code is None:
+        return said
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == code.co_filename]
+    if not frames:
+        return said
+    number, line = (
+        frames[-1].lineno or 0,
+        frames[-1].line or linecache.getline(code.co_filename, frames[-1].lineno or 0),
+    )
+    return f"line {number - code.co_firstlineno + 1}, `{line.strip()}`: {said}"

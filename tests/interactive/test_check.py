@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn import functional
 
 from ldm_teach.interactive import check
-from ldm_teach.interactive.exercise import Exercise
+from ldm_teach.interactive.check import EXERCISES
+from ldm_teach.interactive.exercise import KINDS_OF_EXERCISE
 from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.theory import parameterization
 from ldm_teach.theory.guidance import compose
@@ -14,19 +14,18 @@ from ldm_teach.theory.langevin import langevin
 from ldm_teach.theory.samplers import ddim
 from ldm_teach.theory.schedule import NoiseSchedule
 
-EXERCISES = {name: value for name, value in vars(check).items() if isinstance(value, Exercise)}
-
-
 TEXTS = sorted((Path(__file__).parents[2] / "notebooks" / "text").glob("*.md"))
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-def test_the_law_is_praised_and_every_slip_is_named(name):
+def test_right_answers_are_accepted_and_slips_are_named(name):
     exercise = EXERCISES[name]
-    assert exercise.verdict(exercise.law) == f"well done: {exercise.praise}"
-    for words, knobs in exercise.slips.items():
-        verdict = exercise.verdict(lambda *case, knobs=knobs: exercise.law(*case, **knobs))
-        assert verdict == f"not yet: {words}"
+    assert exercise.kind in KINDS_OF_EXERCISE and exercise.stars in (1, 2, 3) and exercise.minutes > 0
+    assert len(exercise.right) >= 3 and len(list(exercise.tried())) >= 4
+    for answer in exercise.right:
+        assert exercise.verdict(answer) == f"well done: {exercise.praise}"
+    for words, answer in exercise.tried():
+        assert words in exercise.verdict(answer) and exercise.verdict(answer).startswith("not yet: ")
 
 
 def test_two_slips_at_once_are_both_named():
@@ -35,34 +34,39 @@ def test_two_slips_at_once_are_both_named():
     assert verdict.endswith("and the drift lacks its factor 1/2")
 
 
+def test_an_unknown_exercise_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no exercise is called langevinstep; there are "):
+        _ = check.langevinstep
+
+
+def law_and_case(name: str):
+    """The right law of an exercise, and the arguments of its first case."""
+    judge = EXERCISES[name].judge
+    return judge.law, list(judge.cases[0].values())
+
+
 def test_the_laws_are_those_of_the_package():
-    x, score, delta, noise = case = check.langevin_step.arguments.values()
+    law, (x, score, delta, noise) = law_and_case("langevin_step")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "randn", lambda *shape, **options: noise)
-        step = next(langevin(lambda x: score, x, delta, 1))
-    torch.testing.assert_close(step, check.langevin_step.law(*case))
-    x_noisy, x0, sigma = case = check.score_target.arguments.values()
+        step = next(langevin(lambda x: score, x, float(delta), 1))
+    torch.testing.assert_close(step, law(x, score, delta, noise))
+    law, (x_noisy, x0, sigma) = law_and_case("score_target")
     x = x_noisy.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(torch.distributions.Normal(x0, sigma).log_prob(x).sum(), x)
-    torch.testing.assert_close(gradient, check.score_target.law(*case))
-    x_t, eps, alpha_bar, alpha_bar_s = check.ddim_step.arguments.values()
-    schedule = NoiseSchedule(torch.tensor([alpha_bar_s, alpha_bar], dtype=torch.float64))
+    torch.testing.assert_close(gradient, law(x_noisy, x0, sigma))
+    law, (x_t, eps, alpha_bar, alpha_bar_s) = law_and_case("ddim_step")
+    schedule = NoiseSchedule(torch.stack([alpha_bar_s, alpha_bar]))
     step = next(ddim(lambda x, t: eps, schedule, x_t, 2))
-    torch.testing.assert_close(step.x, check.ddim_step.law(x_t, eps, alpha_bar, alpha_bar_s))
-    z_t, eps, signal, noise = check.v_from_eps.arguments.values()
-    v = parameterization.v_from_eps(z_t, eps, signal**2)
-    torch.testing.assert_close(v, check.v_from_eps.law(z_t, eps, signal, noise))
-    mean, log_variance = check.gaussian_kl.arguments.values()
-    kl = DiagonalGaussian(mean, (log_variance / 2).exp()).kl()
-    torch.testing.assert_close(kl, check.gaussian_kl.law(mean, log_variance))
-    q, k, v = check.soft_lookup.arguments.values()
-    torch.testing.assert_close(functional.scaled_dot_product_attention(q, k, v), check.soft_lookup.law(q, k, v))
-    *eps, w_text, w_map = check.two_conditions.arguments.values()
+    torch.testing.assert_close(step.x, law(x_t, eps, alpha_bar, alpha_bar_s))
+    law, (z_t, eps, signal, noise) = law_and_case("v_from_eps")
+    torch.testing.assert_close(parameterization.v_from_eps(z_t, eps, signal**2), law(z_t, eps, signal, noise))
+    law, (mean, log_variance) = law_and_case("gaussian_kl")
+    torch.testing.assert_close(DiagonalGaussian(mean, (log_variance / 2).exp()).kl(), law(mean, log_variance))
+    law, (*eps, w_text, w_map) = law_and_case("two_conditions")
     text, semantic_map, null = (lambda x, t, e=e: e for e in eps)
-    both = compose([(text, w_text), (semantic_map, w_map)], null)(x, torch.zeros(len(x)))
-    torch.testing.assert_close(both, check.two_conditions.law(*eps, w_text, w_map))
-    z, codebook = check.nearest_code.arguments.values()
-    assert torch.equal(torch.cdist(z, codebook).argmin(1), check.nearest_code.law(z, codebook))
+    both = compose([(text, float(w_text)), (semantic_map, float(w_map))], null)(x, torch.zeros(len(x)))
+    torch.testing.assert_close(both, law(*eps, w_text, w_map))
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)

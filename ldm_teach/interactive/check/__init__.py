@@ -1,0 +1,40 @@
+"""The exercises of the course, a file for each notebook: `check.NAME(answer)`, `check.NAME.hint(1)`."""
+
+from types import ModuleType
+
+from ldm_teach.interactive.check import (
+    classifier_free,
+    classifier_guidance,
+    compression,
+    langevin,
+    latent_diffusion,
+    pictures,
+    quantization,
+    samplers,
+    score_matching,
+    words,
+)
+from ldm_teach.interactive.exercise import Exercise
+
+NOTEBOOKS: dict[str, ModuleType] = {
+    "01": compression,
+    "02": quantization,
+    "03": langevin,
+    "04": score_matching,
+    "06": samplers,
+    "07": classifier_guidance,
+    "09": classifier_free,
+    "10": latent_diffusion,
+    "11": words,
+    "12": pictures,
+}
+
+EXERCISES: dict[str, Exercise] = {
+    name: value for module in NOTEBOOKS.values() for name, value in vars(module).items() if isinstance(value, Exercise)
+}
+
+
+def __getattr__(name: str) -> Exercise:
+    if name in EXERCISES:
+        return EXERCISES[name]
+    raise AttributeError(f"no exercise is called {name}; there are {', '.join(EXERCISES)}")
