@@ -1,7 +1,11 @@
-"""Each notebook is its text, executed: sources equal cell by cell, counts 1..n, and no cell longer than 25 lines."""
+"""Each notebook is its text, executed: sources equal cell by cell, counts 1..n, and no cell longer than 25 lines.
+
+Those whose exercises have headings of their own are made by the anatomy of the course: what it asks is held for them.
+"""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +13,17 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from nbclient import NotebookClient
+
+from ldm_teach.interactive.check import EXERCISES
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "course"))
+import count
+import make
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-NAMES = sorted(path.stem for path in (NOTEBOOKS / "text").glob("*.md"))
+COURSE = NOTEBOOKS.parent / "course"
+NAMES = sorted(path.stem for path in COURSE.glob("*.md"))
 
 
 def cells(name: str) -> list[dict]:
@@ -24,7 +36,7 @@ def test_every_notebook_has_a_text_and_every_text_a_notebook():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_text_and_notebook_say_the_same(name):
-    text = jupytext.read(NOTEBOOKS / "text" / f"{name}.md")
+    text = jupytext.read(COURSE / f"{name}.md")
     executed = [(cell["cell_type"], "".join(cell["source"]).rstrip()) for cell in cells(name)]
     assert executed == [(cell.cell_type, cell.source.rstrip()) for cell in text.cells]
 
@@ -63,3 +75,132 @@ def test_a_home_that_cannot_be_written_is_not_complained_of_in_the_output_of_a_n
     options = dict(cwd=NOTEBOOKS.parent, env=environment | {"HOME": str(home)}, capture_output=True, text=True)
     done = subprocess.run(command, **options)
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+
+
+ANATOMY = [name for name in NAMES if "### Exercise" in (COURSE / f"{name}.md").read_text()]
+HEADING = re.compile(r"### Exercise (?P<number>\d+) · (?P<kind>\w+) · (?P<stars>★+)☆* · (?P<minutes>\d+) minutes")
+
+
+def folded(name: str, what: str) -> list[str]:
+    """The insides of what is folded away in a text behind a word."""
+    return [
+        found["inside"] for found in make.FOLDED.finditer((COURSE / f"{name}.md").read_text()) if found["what"] == what
+    ]
+
+
+def exercises(name: str) -> list[tuple[dict, str, str]]:
+    """Each exercise of a text: its heading, the name of its check, and the code of its solution."""
+    parts = re.split(r"(?=### Exercise )", (COURSE / f"{name}.md").read_text())[1:]
+    found = []
+    for part in parts:
+        heading, asked = HEADING.match(part), re.search(r"^check\.(\w+)\(", part, re.M)
+        assert heading and asked, f"{name}: {part.splitlines()[0]}"
+        inside = [folded["inside"] for folded in make.FOLDED.finditer(part) if folded["what"] == "Solution"]
+        code = make.CODE.search(inside[0]) if inside else None
+        assert code, f"{name}: {asked[1]} has no folded solution with its code"
+        found.append((heading.groupdict(), asked[1], code[1]))
+    return found
+
+
+@pytest.mark.parametrize("name", ANATOMY)
+def test_exercises_are_many_of_several_kinds_and_say_what_they_are(name):
+    asked = exercises(name)
+    assert len(asked) >= 4 and len({heading["kind"] for heading, _, _ in asked}) >= 3
+    assert [int(heading["number"]) for heading, _, _ in asked] == list(range(1, len(asked) + 1))
+    for heading, exercise, _ in asked:
+        made = EXERCISES[exercise]
+        said = made.kind, "★" * made.stars, str(made.minutes)
+        assert said == (heading["kind"], heading["stars"], heading["minutes"]), exercise
+
+
+@pytest.mark.parametrize("name", ANATOMY)
+def test_no_answer_stands_in_a_cell_above_and_every_solution_is_marked(name):
+    """No line of a solution, but for short ones and heads, is in a code cell of the notebook."""
+
+    def plain(line: str) -> str:
+        return re.sub(r"\s", "", line)
+
+    cells = {
+        plain(line)
+        for cell in jupytext.read(COURSE / f"{name}.md").cells
+        if cell.cell_type == "code"
+        for line in cell.source.splitlines()
+    }
+    for _, exercise, code in exercises(name):
+        inside = re.search(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", code, re.DOTALL)
+        assert inside, exercise
+        lines = [
+            line
+            for line in inside[1].splitlines()
+            if len(plain(line)) > 25 and not line.strip().startswith(("#", "def ", "return x"))
+        ]
+        assert not [line for line in lines if plain(line) in cells], exercise
+
+
+@pytest.mark.parametrize("name", ANATOMY)
+def test_what_a_learner_reads_is_the_matter(name):
+    """Assertions are folded, plotting is little, every output has its number, no notebook is too long or too large."""
+    row = count.read(NOTEBOOKS / f"{name}.ipynb")
+    assert row["assertion"] == 0 and row["share"] <= 0.15 and row["digitless"] == 0, row
+    assert row["cells"] <= 45 + 3 * row["exercises"] and row["kB"] <= 600, row
+
+
+@pytest.mark.parametrize("name", ANATOMY)
+def test_a_prediction_is_answered_behind_the_word_answer(name):
+    text = (COURSE / f"{name}.md").read_text()
+    assert len(folded(name, "Answer")) >= text.count("**Predict") >= 1
+
+
+@pytest.mark.parametrize("name", ANATOMY)
+def test_the_header_says_minutes_and_the_running_time_is_true(name):
+    text = (COURSE / f"{name}.md").read_text()
+    said = re.search(r"Reading (\d+) minutes · running (\d+) seconds", text)
+    assert said, "want a line 'Reading N minutes · running N seconds' in the header"
+    measured = json.loads(make.SECONDS.read_text())[name]
+    assert measured / 2 <= int(said[2]) and int(said[2]) <= 90, (said[0], measured)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_between_notebooks_lead_somewhere(name):
+    for target in re.findall(r"\]\(([^)#\s]+\.ipynb)", (COURSE / f"{name}.md").read_text()):
+        assert (NOTEBOOKS / target).is_file(), target
+
+
+@pytest.mark.parametrize("name", ANATOMY)
+def test_the_solutions_are_right(name):
+    """Each solution, run after the imports of its notebook, is praised by its check."""
+    cells = [cell.source for cell in jupytext.read(COURSE / f"{name}.md").cells if cell.cell_type == "code"]
+    for _, exercise, code in exercises(name):
+        if EXERCISES[exercise].kind in ("predict", "experiment"):
+            continue  # what they find is measured by cells before them
+        scope: dict = {}
+        exec(cells[0], scope)
+        exec(code, scope)
+        answer = scope[re.search(rf"check\.{exercise}\((\w+)", "\n".join(cells))[1]]
+        assert EXERCISES[exercise].verdict(answer).startswith("well done"), exercise
+
+
+def test_editions_leave_out_solutions_or_put_them_where_they_belong(tmp_path):
+    for edition in make.EDITIONS:
+        make.write_edition(edition, tmp_path / edition, NAMES)
+    for name in NAMES:
+        students, teachers = (nbformat.read(tmp_path / e / f"{name}.ipynb", 4) for e in ("student", "teacher"))
+        handed_out = "\n".join(cell.source for cell in students.cells)
+        assert "<summary>Solution" not in handed_out and "<summary>Answer" not in handed_out
+        assert "BEGIN SOLUTION" not in handed_out
+        assert not any("check" in cell.metadata.get("tags", ()) for cell in students.cells)
+        solved = [cell.source for cell in teachers.cells if "### BEGIN SOLUTION" in cell.source]
+        assert len(solved) == (len(exercises(name)) if name in ANATOMY else 0)
+        assert all(re.search(r"^check\.", source, re.M) for source in solved)
+
+
+@pytest.mark.slow
+def test_the_student_edition_runs_from_top_to_bottom(tmp_path):
+    make.write_edition("student", tmp_path, ANATOMY)
+    for name in ANATOMY[:1]:
+        notebook = nbformat.read(tmp_path / f"{name}.ipynb", 4)
+        NotebookClient(notebook, timeout=300, resources=dict(metadata=dict(path=NOTEBOOKS))).execute()
+        said = [
+            out["text"] for cell in notebook.cells for out in cell.get("outputs", ()) if out.output_type == "stream"
+        ]
+        assert sum("not attempted yet" in words for words in said) == len(exercises(name))

@@ -22,6 +22,8 @@ COMMANDS = {
         "bench": "what the course costs this machine",
     },
     "look after": {
+        "exercises": "try every answer that the exercises of the notebooks know",
+        "exercises": "try every answer that the checks of the notebooks know",
         "doctor": "is this machine ready, and what to do where it is not",
         "report": "docs/ and the tables of the README, from what the studies kept",
     },
@@ -57,7 +59,7 @@ def overview() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
-    from ldm_teach.cli import doctor, report, sample, study, train  # here: a Ctrl-C while torch is loaded is in `main`
+    from ldm_teach.cli import doctor, exercises, report, sample, study, train  # here: Ctrl-C while torch loads is in `main`
 
     top = Parser(
         prog=PROGRAM,
@@ -68,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
     top.set_defaults(command=top.print_help)
     commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
-    for module in (train, sample, study, report, doctor):
+    for module in (train, sample, study, report, exercises, doctor):
         module.configure(commands)
     return top
 

@@ -14,7 +14,7 @@ from ldm_teach.theory.langevin import langevin
 from ldm_teach.theory.samplers import ddim
 from ldm_teach.theory.schedule import NoiseSchedule
 
-TEXTS = sorted((Path(__file__).parents[2] / "notebooks" / "text").glob("*.md"))
+TEXTS = sorted((Path(__file__).parents[2] / "course").glob("*.md"))
 
 
 @pytest.mark.parametrize("name", EXERCISES)

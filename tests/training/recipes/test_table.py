@@ -9,7 +9,7 @@ def test_every_shipped_model_has_a_recipe_and_lies_in_the_folder_of_its_family()
 
 
 def test_a_family_is_a_file_and_a_notebook_is_there():
-    notebooks = {path.name[:2] for path in (CLONE / "notebooks" / "text").glob("*.md")}
+    notebooks = {path.name[:2] for path in (CLONE / "course").glob("*.md")}
     for recipe in RECIPES.values():
         assert (CLONE / "ldm_teach" / "training" / "recipes" / f"{recipe.family}.py").is_file()
         assert recipe.notebook in notebooks
