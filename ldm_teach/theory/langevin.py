@@ -1,6 +1,7 @@
 """Langevin dynamics: sampling a density from its score alone.
 
-Generators that yield x (B, *D) after each step: B chains side by side. `generator` = None is torch's default one.
+Generators that yield x (B, *D) after each step: B chains side by side. `generator` is one for all, a list of one for
+each chain, or None, which is torch's default one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.theory.tensors import draw, draw_like, per_row
+from ldm_teach.theory.tensors import Randomness, draw, draw_like, per_row, randomness
 
 
 def langevin(
@@ -18,7 +19,7 @@ def langevin(
     step_size: float | Callable[[int], float],
     num_steps: int,
     *,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Tensor]:
     """Unadjusted Langevin: x <- x + delta/2 grad log p(x) + sqrt(delta) eps, eps ~ N(0, I).
 
@@ -27,11 +28,13 @@ def langevin(
     delta_k^2 < inf. Raises ValueError for a step size that is not positive.
     Source: Welling & Teh 2011, eq. 1 and 2 (their epsilon is our delta).
     """
-    checks.floating("x", x)
+    checks.function("score", score, "x")
+    randomness(generator, len(checks.batch("x", x)))
     checks.count("num_steps", num_steps)
     for k in range(num_steps):
         delta = checks.positive("step_size", step_size(k) if callable(step_size) else step_size)
-        x = x + delta / 2 * score(x) + delta**0.5 * draw_like(x, generator)
+        drift = checks.returned("score", score(x), x)
+        x = x + delta / 2 * drift + delta**0.5 * draw_like(x, generator)
         yield x
 
 
@@ -41,7 +44,7 @@ def mala(
     step_size: float,
     num_steps: int,
     *,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Metropolis-adjusted Langevin: the step of `langevin` is a proposal y, accepted with probability
 
@@ -52,18 +55,19 @@ def mala(
     Source: Besag 1994; Roberts & Tweedie 1996, sec. 1.4.2.
     """
     delta = checks.positive("step_size", step_size)
-    checks.floating("x", x)
+    checks.function("log_prob", log_prob, "x")
+    randomness(generator, len(checks.batch("x", x)))
     checks.count("num_steps", num_steps)
 
     def value_and_mean(x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
             x = x.detach().clone().requires_grad_()
-            value = log_prob(x)
+            value = checks.shaped("what log_prob returns", log_prob(x), len(x))
             (gradient,) = torch.autograd.grad(value.sum(), x)
         return value.detach(), x.detach() + delta / 2 * gradient
 
     def log_q(y: Tensor, mean: Tensor) -> Tensor:
-        return -(y - mean).square().flatten(1).sum(1) / (2 * delta)  # (B, *D) -> (B,), up to a constant
+        return -(y - mean).square()[..., None].flatten(1).sum(1) / (2 * delta)  # (B, *D) -> (B,), up to a constant
 
     log_p, mean = value_and_mean(x)
     for _ in range(num_steps):
@@ -84,7 +88,7 @@ def annealed_langevin(
     step_size: float,
     steps_per_level: int,
     *,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Tensor]:
     """Langevin dynamics on ever less noised data: at level sigma the step is delta = step_size sigma^2 / sigma_last^2.
 
@@ -93,7 +97,9 @@ def annealed_langevin(
     that do not fall.
     Source: Song & Ermon 2019, algorithm 1.
     """
-    sigmas = [float(sigma) for sigma in sigmas]
+    checks.function("score", score, "(x, sigma)")
+    checks.count("steps_per_level", steps_per_level)
+    sigmas = checks.numbers("sigmas", sigmas)
     for sigma, lower in zip(sigmas, [*sigmas[1:], 0], strict=True):
         if not checks.positive("sigmas", sigma) > lower:
             raise ValueError(f"sigmas has {sigma:g} before {lower:g}; want numbers that decrease and stay above 0")

@@ -1,8 +1,9 @@
 """Reverse processes: generators that consume a denoiser and yield ever cleaner samples.
 
 Each takes the noise x_T (B, *D), walks down `num_steps` trailing timesteps and yields a Step after each; the last goes
-to alpha_bar = 1 and adds no noise. Gradients are left to the caller. All raise ValueError for an x_T that is not
-floating-point or a step count outside 1..T.
+to alpha_bar = 1 and adds no noise. Gradients are left to the caller. `generator` is one for the whole batch, a list of
+one for each sample, which then is what it would be alone, or None, which is torch's default one. All raise ValueError
+for an x_T that is not floating-point, a step count outside 1..T and a denoiser that returns another shape or dtype.
 
 In the code t is the timestep of a step and s < t the one it goes to; alpha_bar and alpha_bar_s belong to them.
 """
@@ -18,7 +19,7 @@ from ldm_teach import checks
 from ldm_teach.theory.langevin import langevin
 from ldm_teach.theory.parameterization import score_from_eps, sigma_from_alpha_bar, ve_from_vp, vp_from_ve, x0_from_eps
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
-from ldm_teach.theory.tensors import draw_like
+from ldm_teach.theory.tensors import Randomness, draw_like, randomness
 
 
 class Step(NamedTuple):
@@ -41,14 +42,24 @@ class Sampler(Protocol):
         x_T: Tensor,
         num_steps: int,
         *,
-        generator: torch.Generator | None = None,
+        generator: Randomness = None,
     ) -> Iterator[Step]: ...
 
 
-def predict(denoiser: Denoiser, x: Tensor, t: int, alpha_bar: float) -> tuple[Tensor, Tensor]:
+def start(
+    denoiser: Denoiser, schedule: NoiseSchedule, x_T: Tensor, num_steps: int, generator: Randomness
+) -> tuple[Tensor, list[tuple[int, float, int, float]]]:
+    """What every sampler checks at its door: x_T, where it starts, and the walk that it takes."""
+    checks.function("denoiser", denoiser, "(x_t, t)")
+    checks.instance("schedule", schedule, NoiseSchedule)
+    randomness(generator, len(checks.batch("x_T", x_T)))
+    return x_T, schedule.walk(num_steps)
+
+
+def predict(denoiser: Denoiser, x: Tensor, t: int, alpha_bar: float, name: str = "denoiser") -> tuple[Tensor, Tensor]:
     """The predicted noise and the clean sample it stands for, both (B, *D), at one timestep for the whole batch."""
     eps = denoiser(x, torch.full(x.shape[:1], t, dtype=torch.int64, device=x.device))
-    return eps, x0_from_eps(x, eps, alpha_bar)
+    return checks.returned(name, eps, x), x0_from_eps(x, eps, alpha_bar)
 
 
 def ddpm(
@@ -58,7 +69,7 @@ def ddpm(
     num_steps: int,
     *,
     variance: str = "small",
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Step]:
     """Ancestral sampling: x_s ~ N(posterior mean of q(x_s|x_t, x0), variance).
 
@@ -67,10 +78,9 @@ def ddpm(
     variance: "small" is beta (1 - alpha_bar_s) / (1 - alpha_bar_t), "large" is beta.
     Source: Ho et al. 2020, eq. 7 and algorithm 2; fewer than T steps as Nichol & Dhariwal 2021, sec. 4.
     """
-    if variance not in ("small", "large"):
-        raise ValueError(f"variance is {variance!r}; want 'small' or 'large'")
-    x = checks.floating("x_T", x_T)
-    for t, alpha_bar, _, alpha_bar_s in schedule.walk(num_steps):
+    checks.word("variance", variance, ("small", "large"))
+    x, walk = start(denoiser, schedule, x_T, num_steps, generator)
+    for t, alpha_bar, _, alpha_bar_s in walk:
         _, x0 = predict(denoiser, x, t, alpha_bar)
         alpha = alpha_bar / alpha_bar_s
         beta, kept = 1 - alpha, (1 - alpha_bar_s) / (1 - alpha_bar)
@@ -87,7 +97,7 @@ def ddim(
     num_steps: int,
     *,
     eta: float = 0.0,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Step]:
     """DDIM: x_s = sqrt(alpha_bar_s) x0 + sqrt(1 - alpha_bar_s - sigma^2) eps + sigma noise.
 
@@ -95,8 +105,8 @@ def ddim(
     eta = 1 is `ddpm` with the small variance. Source: Song et al. 2021 (DDIM), eq. 12 and 16.
     """
     checks.between("eta", eta, 0, 1)
-    x = checks.floating("x_T", x_T)
-    for t, alpha_bar, _, alpha_bar_s in schedule.walk(num_steps):
+    x, walk = start(denoiser, schedule, x_T, num_steps, generator)
+    for t, alpha_bar, _, alpha_bar_s in walk:
         eps, x0 = predict(denoiser, x, t, alpha_bar)
         variance = eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_s)
         x = alpha_bar_s**0.5 * x0 + (1 - alpha_bar_s - variance) ** 0.5 * eps
@@ -111,7 +121,7 @@ def heun(
     x_T: Tensor,
     num_steps: int,
     *,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Step]:
     """Heun's method for the probability flow d x_ve / d sigma = eps, with x_ve = x / sqrt(alpha_bar): second order.
 
@@ -119,8 +129,8 @@ def heun(
     of both; the last step, to sigma = 0, has no second look. 2 num_steps - 1 network calls; draws nothing.
     Source: Karras et al. 2022, algorithm 1.
     """
-    x = checks.floating("x_T", x_T)
-    for t, alpha_bar, s, alpha_bar_s in schedule.walk(num_steps):
+    x, walk = start(denoiser, schedule, x_T, num_steps, generator)
+    for t, alpha_bar, s, alpha_bar_s in walk:
         eps, x0 = predict(denoiser, x, t, alpha_bar)
         step = sigma_from_alpha_bar(alpha_bar_s) - sigma_from_alpha_bar(alpha_bar)
         x_ve = ve_from_vp(x, alpha_bar)
@@ -137,7 +147,7 @@ def dpm_solver(
     x_T: Tensor,
     num_steps: int,
     *,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Step]:
     """DPM-Solver++(2M): second order at one network call a step, by remembering the last prediction of x0.
 
@@ -147,8 +157,9 @@ def dpm_solver(
     The first step and the last (there h is infinite) take D = x0, which is a step of `ddim`. Draws nothing.
     Source: Lu et al. 2022 (DPM-Solver++), algorithm 2.
     """
-    x, h_before, x0_before = checks.floating("x_T", x_T), math.nan, None
-    for t, alpha_bar, _, alpha_bar_s in schedule.walk(num_steps):
+    x, walk = start(denoiser, schedule, x_T, num_steps, generator)
+    h_before, x0_before = math.nan, None
+    for t, alpha_bar, _, alpha_bar_s in walk:
         sigma, sigma_s = sigma_from_alpha_bar(alpha_bar), sigma_from_alpha_bar(alpha_bar_s)
         h = math.log(sigma / sigma_s) if sigma_s > 0 else math.inf
         _, x0 = predict(denoiser, x, t, alpha_bar)
@@ -169,7 +180,7 @@ def predictor_corrector(
     corrector: Denoiser | None = None,
     corrector_steps: int = 1,
     step_ratio: float | None = 0.1,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Step]:
     """A step of `ddim`, the predictor, then `corrector_steps` of `langevin` at the noise level where it arrived.
 
@@ -185,15 +196,15 @@ def predictor_corrector(
     checks.count("corrector_steps", corrector_steps)
     if step_ratio is not None:
         checks.positive("step_ratio", step_ratio)
-    corrector = denoiser if corrector is None else corrector
-    x = checks.floating("x_T", x_T)
-    for t, alpha_bar, s, alpha_bar_s in schedule.walk(num_steps):
+    corrector = denoiser if corrector is None else checks.function("corrector", corrector, "(x_t, t)")
+    x, walk = start(denoiser, schedule, x_T, num_steps, generator)
+    for t, alpha_bar, s, alpha_bar_s in walk:
         eps, x0 = predict(denoiser, x, t, alpha_bar)
         x = alpha_bar_s**0.5 * x0 + (1 - alpha_bar_s) ** 0.5 * eps
         if alpha_bar_s < 1:
 
             def score(x: Tensor, s=s, alpha_bar_s=alpha_bar_s) -> Tensor:
-                return score_from_eps(predict(corrector, x, s, alpha_bar_s)[0], alpha_bar_s)
+                return score_from_eps(predict(corrector, x, s, alpha_bar_s, "corrector")[0], alpha_bar_s)
 
             delta = 1 - alpha_bar / alpha_bar_s if step_ratio is None else step_ratio * (1 - alpha_bar_s)
             *_, x = langevin(score, x, delta, corrector_steps, generator=generator)
@@ -203,8 +214,10 @@ def predictor_corrector(
 def final(steps: Iterable[Step]) -> Tensor:
     """Run a sampler to its end and return the last x (B, *D). Raises ValueError where there was no step."""
     step = None
+    if not isinstance(steps, Iterable) or isinstance(steps, Tensor):
+        raise ValueError(f"steps is {checks.describe(steps)}; want a sampler")
     for step in steps:
-        pass
+        checks.instance("an entry of steps", step, Step)
     if step is None:
         raise ValueError("steps is empty; want a sampler that has not been consumed")
     return step.x

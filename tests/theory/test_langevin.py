@@ -219,3 +219,18 @@ def test_annealed_langevin_takes_its_levels_as_a_tensor():
     *_, a = annealed_langevin(score, torch.ones(4, 2), levels, 0.1, 2, generator=seeded(0))
     *_, b = annealed_langevin(score, torch.ones(4, 2), torch.tensor(levels), 0.1, 2, generator=seeded(0))
     assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("dynamics", [langevin, mala, annealed_langevin])
+def test_with_a_generator_for_each_chain_one_is_what_it_would_be_alone(dynamics):
+    x = torch.randn(3, 2, dtype=torch.float64, generator=seeded())
+    calls = {
+        langevin: lambda x, g: langevin(lambda x: -x, x, 0.5, 5, generator=g),
+        mala: lambda x, g: (x for x, _ in mala(lambda x: -x.square().sum(1) / 2, x, 0.5, 5, generator=g)),
+        annealed_langevin: lambda x, g: annealed_langevin(lambda x, s: -x / s**2, x, [2.0, 1.0], 0.5, 3, generator=g),
+    }
+    *_, together = calls[dynamics](x, [seeded(i) for i in range(3)])
+    *_, alone = calls[dynamics](x[1:2], [seeded(1)])
+    torch.testing.assert_close(alone, together[1:2], rtol=1e-12, atol=1e-12)
+    *_, other = calls[dynamics](x[1:2], [seeded(2)])
+    assert not torch.allclose(other, together[1:2])

@@ -302,7 +302,10 @@ def test_steps_name_their_timesteps_and_keep_the_dtype(mixture):
         (lambda d, s: list(ddim(d, s, noise(), 10, eta=2)), "eta is 2; want a number from 0 to 1"),
         (lambda d, s: list(ddpm(d, s, noise(), 10, variance="tiny")), "variance is 'tiny'; want 'small' or 'large'"),
         (lambda d, s: list(ddpm(d, s, noise().long(), 10)), "x_T is a int64 tensor"),
-        (lambda d, s: list(ddim(lambda x, t: x[:1], s, noise(), 10)), r"shapes differ: x_t \(64, 2\), eps \(1, 2\)"),
+        (
+            lambda d, s: list(ddim(lambda x, t: x[:1], s, noise(), 10)),
+            r"denoiser returns a float64 tensor of shape \(1, 2\)",
+        ),
         (
             lambda d, s: list(predictor_corrector(d, s, noise(), 10, corrector_steps=0)),
             "corrector_steps is 0; want an int",
@@ -320,3 +323,18 @@ def test_bad_arguments(mixture, call, words):
     schedule = NoiseSchedule.linear()
     with pytest.raises(ValueError, match=words):
         call(mixture.denoiser(schedule), schedule)
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddpm, heun, dpm_solver, predictor_corrector])
+@pytest.mark.parametrize("options", [{}, dict(eta=1.0)], ids=["", "eta"])
+def test_with_a_generator_for_each_sample_one_is_what_it_would_be_alone(mixture, sampler, options):
+    if options and sampler is not ddim:
+        return
+    schedule, x_T = NoiseSchedule.linear(), noise()[:4]
+    run = lambda x_T, *seeds: final(
+        sampler(mixture.denoiser(schedule), schedule, x_T, 10, generator=[seeded(s) for s in seeds], **options)
+    )
+    together = run(x_T, 1, 2, 3, 4)
+    torch.testing.assert_close(run(x_T[2:3], 3), together[2:3], rtol=1e-9, atol=1e-9)
+    if sampler in (ddpm, predictor_corrector) or options:
+        assert not torch.allclose(run(x_T[2:3], 5), together[2:3])

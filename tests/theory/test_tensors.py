@@ -32,7 +32,23 @@ def test_one_value_a_row_broadcasts_against_its_row():
     assert (scaled[0] == 1).all() and (scaled[1] == 2).all() and per_row(torch.ones(2), x).shape == (2, 1, 1, 1)
 
 
+@pytest.mark.parametrize("kind", [torch.randn, torch.rand])
+def test_of_a_list_of_generators_each_draws_its_row_as_it_would_alone(kind):
+    like = torch.zeros(1, dtype=torch.float64)
+    found = draw(kind, (3, 2, 5), like, [seeded(7), seeded(8), seeded(9)])
+    assert found.shape == (3, 2, 5) and found.dtype == torch.float64
+    for row, seed in zip(found, (7, 8, 9), strict=True):
+        assert torch.equal(row, draw(kind, (1, 2, 5), like, seeded(seed))[0])
+
+
+def test_a_list_must_have_a_generator_for_each_row():
+    with pytest.raises(ValueError, match="generator is a list of 2; want 3, one for each row, or a single one"):
+        draw_like(torch.zeros(3, 2), [seeded(), seeded()])
+    with pytest.raises(ValueError, match="generator is .*None.*; want a list of Generator"):
+        draw_like(torch.zeros(2, 2), [seeded(), None])
+
+
 @pytest.mark.parametrize("generator", [3, "cpu", [torch.Generator()]])
 def test_what_is_no_generator_is_refused(generator):
-    with pytest.raises(ValueError, match="generator is .*; want a torch.Generator or None"):
+    with pytest.raises(ValueError, match="generator is .*; want "):
         draw_like(torch.zeros(2), generator)
