@@ -93,8 +93,8 @@ class Panel:
         with torch.inference_mode():  # thread-local: the caller's does not reach a callback
             denoiser = self.method(self.model, self.asking.condition(self.count), self.weight.value)
             generator = torch.Generator().manual_seed(self.seed.value)
-            x_T = torch.randn(self.count, *self.model.autoencoder.latent_shape, generator=generator)
-            for step in dpm_solver(denoiser, self.model.schedule, x_T.to(self.model.latent_mean), num_steps):
+            x_T = self.model.noise(self.count, generator)
+            for step in dpm_solver(denoiser, self.model.schedule, x_T, num_steps):
                 if version is not None and version != self._version:
                     return None
             self.samples = self.model.decode(step.x).cpu()

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.layers import ResidualBlock, normalize
-from ldm_teach.theory.tensors import draw_like
+from ldm_teach.theory.tensors import Randomness, draw_like
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class DiagonalGaussian:
     mean: Tensor
     std: Tensor
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, generator: Randomness = None) -> Tensor:
         """mean + std * noise, the reparameterization of Kingma & Welling 2014, eq. 4. Returns (B, c, h, w)."""
         return self.mean + self.std * draw_like(self.mean, generator)
 
@@ -30,6 +31,11 @@ class DiagonalGaussian:
         Source: Kingma & Welling 2014, appendix B. Sum it for nats an image; average it for nats an element.
         """
         return (self.mean.square() + self.std.square() - 1) / 2 - self.std.log()
+
+
+def weight_of(network: nn.Module) -> Tensor:
+    """One of a network's parameters: of the dtype and on the device that its inputs must have."""
+    return next(network.parameters())
 
 
 def stage(width: int, depth: int) -> nn.Sequential:
@@ -58,8 +64,12 @@ class Architecture:
     depths: tuple[int, ...] = (1, 3)
 
     def __post_init__(self):
-        if self.downsampling not in (1, 2, 4, 8):
+        checks.counts(image_channels=self.image_channels, latent_channels=self.latent_channels)
+        checks.sizes("image_size", self.image_size, 2)
+        if checks.count("downsampling", self.downsampling) not in (1, 2, 4, 8):
             raise ValueError(f"downsampling is {self.downsampling!r}; want 1, 2, 4 or 8")
+        checks.sizes("widths", self.widths)
+        checks.sizes("depths", self.depths)
         resolutions = max(1, self.downsampling.bit_length() - 1)
         if not len(self.widths) == len(self.depths) == resolutions:
             raise ValueError(
@@ -99,11 +109,14 @@ class Architecture:
         pixels = nn.Conv2d(widths[0], self.image_channels * shuffle**2, 3, padding=1)
         return nn.Sequential(*layers, normalize(widths[0]), nn.SiLU(), pixels, nn.PixelShuffle(shuffle))
 
-    def pad(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) grown at the bottom and on the right. Raises ValueError for images of another shape."""
-        want = (self.image_channels, *self.image_size)
-        if x.ndim != 4 or tuple(x.shape[1:]) != want:
-            raise ValueError(f"x has shape {tuple(x.shape)}; want (B, {want[0]}, {want[1]}, {want[2]})")
+    def pad(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) grown at the bottom and on the right.
+
+        Raises ValueError for images of another shape, and of another dtype or device than `like`.
+        """
+        checks.shaped("x", x, "B", self.image_channels, *self.image_size, like=like)
+        if not len(x):
+            raise ValueError(f"x has shape {tuple(x.shape)}; want one image or more")
         bottom, right = (-size % self.multiple for size in self.image_size)
         return F.pad(x, (0, right, 0, bottom), mode="replicate").contiguous(memory_format=torch.channels_last)
 
@@ -112,12 +125,9 @@ class Architecture:
         height, width = self.image_size
         return x[..., :height, :width]
 
-    def check_latent(self, z: Tensor) -> Tensor:
-        """z itself, channels last. Raises ValueError unless it is (B, c, h, w)."""
-        if z.ndim != 4 or tuple(z.shape[1:]) != self.latent_shape:
-            c, h, w = self.latent_shape
-            raise ValueError(f"z has shape {tuple(z.shape)}; want (B, {c}, {h}, {w})")
-        return z.contiguous(memory_format=torch.channels_last)
+    def check_latent(self, z: Tensor, like: Tensor | None = None) -> Tensor:
+        """z itself, channels last. Raises ValueError unless it is (B, c, h, w), of the dtype and device of `like`."""
+        return checks.shaped("z", z, "B", *self.latent_shape, like=like).contiguous(memory_format=torch.channels_last)
 
 
 @checkpoint.registered
@@ -142,15 +152,16 @@ class KLAutoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> DiagonalGaussian:
         """The posterior q(z|x) of images x (B, C, H, W) in [-1, 1]; its tensors are (B, c, h, w)."""
-        moments = self.encoder(self.architecture.pad(x)).to(x.dtype)  # full precision also under autocast
+        padded = self.architecture.pad(x, weight_of(self))
+        moments = self.encoder(padded).to(x.dtype)  # full precision also under autocast
         mean, log_std = moments.chunk(2, dim=1)
         return DiagonalGaussian(mean, log_std.clamp(-10, 5).exp())
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, C, H, W), near [-1, 1], from latents z (B, c, h, w)."""
-        return self.architecture.crop(self.decoder(self.architecture.check_latent(z)).to(z.dtype))
+        return self.architecture.crop(self.decoder(self.architecture.check_latent(z, weight_of(self))).to(z.dtype))
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, DiagonalGaussian]:
+    def forward(self, x: Tensor, generator: Randomness = None) -> tuple[Tensor, DiagonalGaussian]:
         """The reconstruction D(z) of x from a sample z of q(z|x), and q(z|x): what the loss needs in one call."""
         posterior = self.encode(x)
         return self.decode(posterior.sample(generator)), posterior

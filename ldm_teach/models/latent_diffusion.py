@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from ldm_teach.theory.guidance import guide
 from ldm_teach.theory.parameterization import eps_from_v
 from ldm_teach.theory.samplers import Sampler, dpm_solver, final
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
-from ldm_teach.theory.tensors import draw
+from ldm_teach.theory.tensors import Randomness, draw
 
 
 @checkpoint.registered
@@ -35,6 +35,11 @@ class LatentDiffusion(nn.Module):
         schedule: NoiseSchedule,
     ):
         super().__init__()
+        checks.instance("autoencoder", autoencoder, *get_args(Autoencoder))
+        checks.instance("unet", unet, UNet)
+        checks.instance("schedule", schedule, NoiseSchedule)
+        if not isinstance(encoder, nn.Module) or not hasattr(encoder, "null"):
+            raise ValueError(f"encoder is {checks.describe(encoder)}; want a ConditionEncoder")
         channels = autoencoder.latent_shape[0]
         if unet.config["channels"] != channels:
             raise ValueError(f"unet has {unet.config['channels']} channels; the autoencoder's latent wants {channels}")
@@ -60,13 +65,30 @@ class LatentDiffusion(nn.Module):
 
         Source: Rombach et al. 2022, appendix G, there one number for all channels.
         """
+        checks.same_shape(mean=mean, std=std)
+        checks.shaped("mean", mean, "N", *self.autoencoder.latent_shape)
         over = (0, 2, 3)
-        self.latent_mean.copy_(mean.mean(over)[:, None, None])
-        self.latent_std.copy_((mean.var(over) + std.square().mean(over)).sqrt()[:, None, None])
+        middle, spread = mean.mean(over), (mean.var(over) + std.square().mean(over)).sqrt()  # (c,) each
+        if mean.is_meta or not (spread > 0).all() or not (middle + spread).isfinite().all():
+            raise ValueError("mean and std give latents without a finite mean and scale; want finite moments that vary")
+        self.latent_mean.copy_(middle[:, None, None])
+        self.latent_std.copy_(spread[:, None, None])
 
     def standardize(self, z: Tensor) -> Tensor:
         """Latents of the autoencoder in the units of the U-Net: (B, c, h, w) -> (B, c, h, w)."""
-        return (z - self.latent_mean) / self.latent_std
+        return (self._latent("z", z) - self.latent_mean) / self.latent_std
+
+    def _latent(self, name: str, z: Tensor, rows: int | str = "B") -> Tensor:
+        return checks.shaped(name, z, rows, *self.autoencoder.latent_shape, like=self.latent_mean)
+
+    def noise(self, batch_size: int, generator: Randomness = None) -> Tensor:
+        """The noise x_T (B, c, h, w) from which `sample` starts, of the dtype and on the device of the model.
+
+        generator: one for the batch, or a list of one for each sample. It is drawn in float32, so that a seed gives the
+        same picture, but for rounding, whatever the precision of the model.
+        """
+        shape = (checks.count("batch_size", batch_size), *self.autoencoder.latent_shape)
+        return draw(torch.randn, shape, self.latent_mean.float(), generator).to(self.latent_mean.dtype)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
@@ -76,12 +98,14 @@ class LatentDiffusion(nn.Module):
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, C, H, W) in [-1, 1] from standardized latents z (B, c, h, w)."""
-        return self.autoencoder.decode(z * self.latent_std + self.latent_mean).clamp(-1, 1)
+        return self.autoencoder.decode(self._latent("z", z) * self.latent_std + self.latent_mean).clamp(-1, 1)
 
     def forward(self, z_t: Tensor, t: Tensor, condition: Any, dropped: Tensor | None = None) -> Tensor:
         """The prediction of v, (B, c, h, w), as training calls it; `dropped` (B,) bool puts the null condition in."""
-        tokens = self.encoder(condition)  # (B, L, C)
+        self._latent("z_t", z_t)
+        tokens = self.encoder(self.encoder.check(condition))  # (B, L, C)
         if dropped is not None:
+            checks.same_device("dropped", checks.shaped("dropped", dropped, len(tokens), dtype=torch.bool), tokens)
             tokens = torch.where(dropped[:, None, None], self.encoder.null, tokens)
         return self.unet(z_t, t, tokens)
 
@@ -92,15 +116,21 @@ class LatentDiffusion(nn.Module):
         one call on 2B, then `guide`; w = 0 needs the conditional branch alone. Raises ValueError for a bad condition.
         """
         null = self.encoder.null
+        if not isinstance(w, Tensor):
+            checks.finite("w", w)
         if condition is None:
             return self._arrow(lambda batch: null.expand(batch, -1, -1))
-        tokens = self.encoder(self.encoder.check(condition).to(null.device))  # (B, L, C)
-        if not isinstance(w, Tensor) and w == 0:
-            return self._arrow(lambda batch: tokens)
-        both = torch.cat([tokens, null.expand_as(tokens)])  # (2B, L, C)
+        checked = checks.movable("condition", self.encoder.check(condition), null)
+        tokens = self.encoder(checked.to(null if checked.is_floating_point() else null.device))  # (B, L, C)
+        guided = isinstance(w, Tensor) or w != 0
+        both = torch.cat([tokens, null.expand_as(tokens)]) if guided else tokens  # (2B, L, C) or (B, L, C)
         arrow = self._arrow(lambda batch: both)
 
         def denoise(z_t: Tensor, t: Tensor) -> Tensor:
+            if len(z_t) != len(tokens):
+                raise ValueError(f"condition has {len(tokens)} entries and x has {len(z_t)} rows; want as many")
+            if not guided:
+                return arrow(z_t, t)
             eps_cond, eps_uncond = arrow(torch.cat([z_t, z_t]), torch.cat([t, t])).chunk(2)
             return guide(eps_cond, eps_uncond, w)
 
@@ -120,21 +150,23 @@ class LatentDiffusion(nn.Module):
         *,
         w: float | Tensor = 1.0,
         num_steps: int = 20,
-        generator: torch.Generator | None = None,
+        generator: Randomness = None,
         batch_size: int | None = None,
         sampler: Sampler = dpm_solver,
+        x_T: Tensor | None = None,
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1], one for each entry of the condition, guided with weight w.
 
-        condition = None samples `batch_size` images from the unconditional model. The noise is drawn first, of shape
-        (B, c, h, w), so one generator state gives the same noise whatever w and num_steps are.
+        condition = None samples `batch_size` images from the unconditional model. The noise is drawn first, by `noise`,
+        so one generator state gives the same noise whatever w and num_steps are; or it is x_T (B, c, h, w).
+        generator: one for the batch, or a list of one for each sample, which can then be drawn again without the rest.
         """
         if condition is not None:
             rows = len(self.encoder.check(condition))
-            if batch_size not in (None, rows):
+            if batch_size is not None and checks.count("batch_size", batch_size) != rows:
                 raise ValueError(f"batch_size is {batch_size!r}; want {rows}, one for each entry of condition, or None")
             batch_size = rows
-        settings = dict(num_steps=num_steps, generator=generator, sampler=sampler)
+        settings = dict(num_steps=num_steps, generator=generator, sampler=sampler, x_T=x_T)
         return self.draw(self.denoiser(condition, w=w), batch_size, **settings)
 
     @torch.no_grad()
@@ -144,12 +176,20 @@ class LatentDiffusion(nn.Module):
         batch_size: int | None,
         *,
         num_steps: int = 20,
-        generator: torch.Generator | None = None,
+        generator: Randomness = None,
         sampler: Sampler = dpm_solver,
+        x_T: Tensor | None = None,
     ) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] from any denoiser of standardized latents, however it is guided."""
-        shape = (checks.count("batch_size", batch_size), *self.autoencoder.latent_shape)
-        x_T = draw(torch.randn, shape, self.latent_mean, generator)
+        """Images (B, C, H, W) in [-1, 1] from any denoiser of standardized latents, however it is guided.
+
+        x_T: the noise to start from, (B, c, h, w), by default `noise(batch_size, generator)`.
+        """
+        checks.function("sampler", sampler)
+        if x_T is None:
+            x_T = self.noise(cast(int, batch_size), generator)
+        elif batch_size is not None:
+            checks.count("batch_size", batch_size)
+        self._latent("x_T", x_T, "B" if batch_size is None else batch_size)
         return self.decode(final(sampler(denoiser, self.schedule, x_T, num_steps, generator=generator)))
 
     def save(self, directory: Path | str) -> None:

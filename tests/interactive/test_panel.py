@@ -25,7 +25,7 @@ from ldm_teach.models.guided import with_classifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.theory.schedule import NoiseSchedule
-from tests.helpers import make_tiny_model
+from tests.helpers import make_tiny_model, seeded
 
 pytestmark = pytest.mark.slow
 
@@ -425,3 +425,12 @@ def test_an_error_of_any_kind_is_said_and_the_picture_stays(panel, monkeypatch):
     panel.weight.value = 2.0
     panel.settle()
     assert panel.caption.value == "not drawn: RuntimeError('out of memory')" and panel.image.value == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_a_panel_shows_what_sample_draws_in_every_precision(dtype):
+    model = make_tiny_model().to(dtype)
+    panel = guidance_panel(model, ("zero", "one", "two"), count=3)
+    panel.render(4)
+    drawn = model.sample([0, 0, 0], w=panel.weight.value, num_steps=4, generator=seeded(panel.seed.value))
+    assert panel.samples.dtype == dtype and torch.equal(panel.samples, drawn)

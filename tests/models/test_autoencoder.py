@@ -58,8 +58,11 @@ def test_save_and_load_keep_the_function_to_half_precision(tmp_path):
     [
         (lambda a: KLAutoencoder(downsampling=3), "downsampling is 3; want 1, 2, 4 or 8"),
         (lambda a: KLAutoencoder(downsampling=8), "downsampling 8 wants 3 each"),
-        (lambda a: a.encode(torch.zeros(2, 3, 28, 28)), r"x has shape \(2, 3, 28, 28\); want \(B, 1, 28, 28\)"),
-        (lambda a: a.decode(torch.zeros(2, 4, 7, 7)), r"z has shape \(2, 4, 7, 7\); want \(B, 4, 8, 8\)"),
+        (
+            lambda a: a.encode(torch.zeros(2, 3, 28, 28)),
+            r"\(2, 3, 28, 28\); want floating-point of shape \(B, 1, 28, 28\)",
+        ),
+        (lambda a: a.decode(torch.zeros(2, 4, 7, 7)), r"\(2, 4, 7, 7\); want floating-point of shape \(B, 4, 8, 8\)"),
     ],
 )
 def test_bad_arguments(call, words):

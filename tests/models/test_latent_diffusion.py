@@ -183,3 +183,57 @@ def test_a_batch_size_that_is_not_that_of_the_condition_is_refused(tiny_model):
 def test_a_weight_that_is_not_finite_is_refused(tiny_model, w):
     with pytest.raises(ValueError, match=f"w is {w}; want a finite number"):
         tiny_model.sample(LABELS, w=w, num_steps=1)
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddpm])
+def test_one_image_of_a_batch_can_be_drawn_again_alone(tiny_model, sampler):
+    settings = dict(w=1.5, num_steps=6, sampler=sampler)
+    together = tiny_model.sample(LABELS, generator=[seeded(i) for i in range(4)], **settings)
+    alone = tiny_model.sample(LABELS[3:], generator=[seeded(3)], **settings)
+    torch.testing.assert_close(alone, together[3:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(alone, tiny_model.sample(LABELS[3:], generator=seeded(3), **settings), rtol=0, atol=0)
+    other = tiny_model.sample(LABELS[3:], generator=[seeded(4)], **settings)
+    assert (other - alone).abs().max() > 1e-2
+
+
+def test_the_same_noise_can_be_given(tiny_model):
+    x_T = tiny_model.noise(4, seeded(2))
+    given = tiny_model.sample(LABELS, num_steps=3, x_T=x_T)
+    assert torch.equal(given, tiny_model.sample(LABELS, num_steps=3, generator=seeded(2)))
+    assert not torch.equal(given, tiny_model.sample(LABELS, num_steps=3, x_T=tiny_model.noise(4, seeded(3))))
+    unconditional = tiny_model.sample(num_steps=3, x_T=x_T)
+    assert torch.equal(unconditional, tiny_model.sample(num_steps=3, batch_size=4, generator=seeded(2)))
+    part = tiny_model.sample(LABELS[1:3], num_steps=3, x_T=x_T[1:3])
+    torch.testing.assert_close(part, given[1:3], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (dict(generator=[seeded()]), "generator is a list of 1; want 4, one for each row"),
+        (dict(x_T=torch.zeros(3, 2, 4, 4)), r"x_T is .* \(3, 2, 4, 4\); want floating-point of shape \(4, 2, 4, 4\)"),
+        (dict(x_T=torch.zeros(4, 2, 4, 4).double()), "x_T is a float64 .*; want float32"),
+        (dict(x_T=torch.zeros(4, 2, 4, 4), generator=[seeded()]), "generator is a list of 1; want 4"),
+    ],
+)
+def test_noise_and_generators_must_fit_the_batch(tiny_model, settings, words):
+    with pytest.raises(ValueError, match=words):
+        tiny_model.sample(LABELS, num_steps=2, **settings)
+    with pytest.raises(ValueError, match=words):
+        tiny_model.sample(num_steps=2, batch_size=4, **settings)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_seed_gives_the_same_noise_in_every_precision(tiny_model, dtype):
+    want = tiny_model.noise(3, seeded())
+    model = tiny_model.to(dtype)
+    found = model.noise(3, seeded())
+    assert found.dtype == dtype and torch.equal(found, want.to(dtype))
+    assert torch.equal(want, torch.randn(3, 2, 4, 4, generator=seeded()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_samples_in_other_precisions_are_near_those_in_float32(tiny_model, dtype):
+    want = tiny_model.sample(LABELS, num_steps=4, generator=seeded())
+    found = tiny_model.to(dtype).sample(LABELS, num_steps=4, generator=seeded())
+    assert found.dtype == dtype and (found.float() - want).abs().mean() < 0.05
