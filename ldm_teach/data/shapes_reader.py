@@ -31,7 +31,7 @@ class Components(NamedTuple):
 
 
 @functools.cache
-def templates() -> tuple[np.ndarray, list[Item]]:
+def templates() -> tuple[np.ndarray, tuple[Item, ...]]:
     """The masks of all kinds and sizes about their centroids, each also shifted by a pixel in the eight directions.
 
     Returns masks (T, 2 REACH + 1, 2 REACH + 1) float32, and T items whose row and column are those of their centre,
@@ -47,7 +47,7 @@ def templates() -> tuple[np.ndarray, list[Item]]:
         items.append(Item(kind, None, size, *(corner + SIZES[size] // 2).tolist()))
     stacked = np.stack(masks)
     stacked.flags.writeable = False  # it is kept from call to call
-    return stacked, items
+    return stacked, tuple(items)
 
 
 def nearest_colour(x: Tensor) -> np.ndarray:
@@ -91,8 +91,7 @@ def best_templates(k: np.ndarray, row: np.ndarray, column: np.ndarray, area: np.
 
 def read_components(x: Tensor) -> Components:
     """Everything in pictures x (B, 3, 32, 32) that is not background or dirt. Raises ValueError for another shape."""
-    if checks.floating("x", x).ndim != 4 or x.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-        raise ValueError(f"x is {checks.describe(x)}; want (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}) in [-1, 1]")
+    checks.shaped("x", x, "B", 3, IMAGE_SIZE, IMAGE_SIZE, read=True)
     colours = np.concatenate([nearest_colour(chunk) for chunk in x.float().cpu().split(1000)])
     labels = label_components(colours > 0)
     picture, row, column = labels.nonzero()  # (P,) each
@@ -114,7 +113,7 @@ def read_scene(x: Tensor) -> list[Scene]:
     The items come from top to bottom; a scene may have any number of them, none included. An item that no kind fits has
     None for kind and size, and one of several colours has None for its colour. Raises ValueError for another shape.
     """
-    found = read_components(x[None] if x.ndim == 3 else x)
+    found = read_components(x[None] if checks.tensor("x", x).ndim == 3 else x)
     items: list[list[Item]] = [[] for _ in found.labels]
     for picture, item in zip(found.picture, found.items, strict=True):
         items[picture].append(item)

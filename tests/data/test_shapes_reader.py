@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ldm_teach.data.captions import COLOURS, KINDS, SIZES, Item, Scene, parse, scene_of
 from ldm_teach.data.shapes import render, render_map, shapes
-from ldm_teach.data.shapes_reader import read_map, read_scene
+from ldm_teach.data.shapes_reader import read_map, read_scene, templates
 from ldm_teach.measuring.adherence import adherence, matches, mean_iou
 
 pytestmark = pytest.mark.slow
@@ -128,3 +128,10 @@ def test_kinds_are_read_alike_often_from_noise_free_pictures(drawn):
 def test_bad_arguments(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_the_templates_that_are_kept_cannot_be_changed():
+    masks, items = templates()
+    with pytest.raises(ValueError, match="read-only"):
+        masks[0] = 1
+    assert isinstance(items, tuple)

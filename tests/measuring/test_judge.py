@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from ldm_teach.data.fashion import fashion_mnist
-from ldm_teach.measuring.judge import balanced, floor, judge_images, judge_set, real_images, reference
+from ldm_teach.measuring.judge import balanced, floor, judge_images, judge_set, make_reference, real_images, reference
 from ldm_teach.measuring.metrics import frechet_distance
 from ldm_teach.models.classifier import ImageClassifier
 
@@ -18,8 +20,20 @@ def test_judge_sees_the_same_in_one_batch_and_in_many():
 
 def test_the_reference_is_the_test_images_and_is_made_once():
     seen, test = reference(), fashion_mnist(train=False)
-    assert seen is reference() and torch.equal(seen.labels, test.y) and len(seen.features) == 10_000
+    assert make_reference(Path("fashion-judge")) is make_reference(Path("fashion-judge"))
+    assert torch.equal(seen.labels, test.y) and len(seen.features) == 10_000
     torch.testing.assert_close(seen.features[:50], judge_images(seen.judge, test.x[:50])[0], rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_done_to_a_reference_does_not_reach_the_next_one():
+    seen = reference()
+    weight, labels = seen.judge.head.weight.detach().clone(), seen.labels.clone()
+    seen.judge.head.weight.data.zero_()
+    for tensor in seen[1:]:
+        tensor.zero_()
+    again = reference()
+    assert torch.equal(again.judge.head.weight, weight) and torch.equal(again.labels, labels)
+    assert again.features.abs().sum() > 0 and again.predicted.sum() > 0
 
 
 def test_real_images_are_training_images_with_their_labels_as_many_of_each_class_as_asked_for():
