@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from ldm_teach import checks
 from ldm_teach.words import split_words
 
 KINDS = ("circle", "square", "triangle", "cross")
@@ -54,6 +55,8 @@ class Scene(NamedTuple):
 
 def relation(first: Item, second: Item) -> str | None:
     """Where the first centre is, seen from the second, along the axis that leads; None where neither axis leads."""
+    checks.instance("first", first, Item)
+    checks.instance("second", second, Item)
     down, right = (a - b for a, b in zip(first.centre, second.centre, strict=True))
     if abs(down) == abs(right):
         return None
@@ -69,6 +72,7 @@ def scene_of(*items: Item) -> Scene:
 
 def phrase(item: Item) -> str:
     """An item in words, with its size where it has one: "a red circle". Raises ValueError without kind or colour."""
+    checks.instance("item", item, Item)
     if item.kind not in KINDS or item.colour not in COLOURS:
         raise ValueError(f"item is {item}; want a kind of {', '.join(KINDS)} and a colour of {', '.join(COLOURS)}")
     return " ".join(word for word in ("a", item.size, item.colour, item.kind) if word)
@@ -79,7 +83,7 @@ def caption_of(scene: Scene) -> str:
 
     Raises ValueError for two items without a relation, no item, more than three, and an item without kind or colour.
     """
-    names = [phrase(item) for item in scene.items]
+    names = [phrase(item) for item in checks.instance("scene", scene, Scene).items]
     if len(names) == 2 and scene.relation in OPPOSITE:
         return f"{names[0]} {scene.relation} {names[1]}"
     if len(names) not in (1, 3):
@@ -96,7 +100,7 @@ def parse(caption: str) -> Scene:
 
     Raises ValueError for an unknown word, for words in another order than the grammar's, and for two items alike.
     """
-    words = split_words(caption)
+    words = split_words(checks.word("caption", caption))
     unknown = [word for word in words if word not in WORDS]
     if unknown:
         raise ValueError(f"caption {caption!r} has the word {unknown[0]!r}; want only {' '.join(sorted(WORDS))}")
@@ -126,7 +130,7 @@ def held_out(scene: Scene) -> str | None:
     relation, second), sizes aside, is in a fixed tenth of all; "A above B" and "B below A" are one triple. The
     scene may be drawn, or parsed from a caption: places do not count.
     """
-    names = [(item.kind, item.colour) for item in scene.items]
+    names = [(item.kind, item.colour) for item in checks.instance("scene", scene, Scene).items]
     if any(name in HELD_OUT_PAIRS for name in names):
         return "pair"
     if len(names) != 2:
@@ -139,4 +143,4 @@ def held_out(scene: Scene) -> str | None:
 
 def is_test_layout(scene: Scene) -> bool:
     """Whether a drawn scene, whatever the order of its items, is in the fixed tenth that training never shows."""
-    return in_a_tenth(sorted(scene.items))
+    return in_a_tenth(sorted(checks.instance("scene", scene, Scene).items))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ldm_teach import checks
 from ldm_teach.paths import DATA, looked_for
 
 FASHION_CLASSES = (
@@ -67,7 +68,7 @@ def fashion_mnist(train: bool = True, root: Path | str = DATA / "fashion-mnist")
     The files are read once; each call returns tensors of its own. Raises FileNotFoundError or ValueError that names a
     missing or damaged file and the way to restore it.
     """
-    pixels, labels = read_fashion(train, root)
+    pixels, labels = read_fashion(checks.flag("train", train), checks.path("root", root))
     return Images(pixels[:, None].float() / 127.5 - 1, labels.clone())
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
+from ldm_teach import checks
 from ldm_teach.paths import DATA
 from ldm_teach.words import did_you_mean
 
@@ -29,7 +30,11 @@ def image_dataset(
     Nothing is fetched unless `download` is true. Raises ValueError for an unknown name and FileNotFoundError where the
     set is not below `root`, or damaged there, and where it cannot be fetched.
     """
-    if name not in TORCHVISION:
+    checks.flag("train", train)
+    checks.flag("download", download)
+    checks.count("image_size", image_size)
+    root = checks.path("root", root)
+    if checks.word("name", name) not in TORCHVISION:
         near = did_you_mean(name, TORCHVISION, f"; want one of {', '.join(TORCHVISION)}")
         raise ValueError(f"name is {name!r}, and no set of torchvision's{near} (Fashion-MNIST is fashion_mnist())")
     from torchvision import datasets, transforms

@@ -33,7 +33,7 @@ class Shapes(NamedTuple):
 
 def coverage(kind: str, size: str) -> Tensor:
     """The share of each pixel that an item covers, in the item's box: (S, S) float32, S = SIZES[size]."""
-    return draw_coverage(kind, size).clone()
+    return draw_coverage(checks.word("kind", kind, KINDS), checks.word("size", size, SIZES)).clone()
 
 
 @functools.cache
@@ -66,6 +66,7 @@ def box(item: Item) -> tuple[slice, slice]:
 
     Raises ValueError for an unknown kind or size, and for a box that is not wholly inside the image.
     """
+    checks.instance("item", item, Item)
     if item.kind not in KINDS or item.size not in SIZES:
         raise ValueError(f"item is {item}; want a kind of {', '.join(KINDS)} and a size of {', '.join(SIZES)}")
     half = half_side(item)
@@ -83,7 +84,7 @@ def render(scene: Scene) -> Tensor:
     Raises ValueError for an unknown kind, colour or size, and for an item that is not wholly inside the image.
     """
     x = torch.zeros(3, IMAGE_SIZE, IMAGE_SIZE)
-    for item in scene.items:
+    for item in checks.instance("scene", scene, Scene).items:
         rows, columns = box(item)
         if item.colour not in COLOURS:
             raise ValueError(f"colour is {item.colour!r}; want one of {', '.join(COLOURS)}")
@@ -99,7 +100,7 @@ def render_map(scene: Scene) -> Tensor:
     Raises ValueError as `render`, for all but the colour, which is not looked at.
     """
     semantic_map = torch.zeros(IMAGE_SIZE, IMAGE_SIZE, dtype=torch.int64)
-    for item in scene.items:
+    for item in checks.instance("scene", scene, Scene).items:
         view = semantic_map[box(item)]
         view[coverage(cast(str, item.kind), cast(str, item.size)) > 0.5] = 1 + KINDS.index(item.kind)
     return semantic_map
@@ -153,7 +154,8 @@ def asked_of(scene: Scene, rng: random.Random) -> Scene:
 
 def recaption(scenes: list[Scene], seed: int) -> list[str]:
     """Another caption of each scene, drawn from a seed: its items in any order, each size with probability 1/2."""
-    rng = random.Random(seed)
+    checks.instances("scenes", scenes, Scene)
+    rng = random.Random(checks.seed(seed))
     return [caption_of(asked_of(scene_of(*rng.sample(scene.items, len(scene.items))), rng)) for scene in scenes]
 
 
@@ -168,9 +170,11 @@ def shapes(
     Raises ValueError for other values, and for a `held_out_for` with train=True or one that `num_items` cannot have.
     """
     checks.count("num_scenes", num_scenes)
-    if num_items not in (None, 1, 2, 3):
-        raise ValueError(f"num_items is {num_items!r}; want None, 1, 2 or 3")
-    if held_out_for not in (None, "pair", "combination") or (train and held_out_for):
+    checks.seed(seed)
+    checks.flag("train", train)
+    if num_items is not None:
+        checks.count("num_items", num_items, 3)
+    if held_out_for is not None and (train or checks.word("held_out_for", held_out_for) not in ("pair", "combination")):
         raise ValueError(f"held_out_for is {held_out_for!r}; want None or, with train=False, 'pair' or 'combination'")
     if held_out_for == "combination":
         if num_items not in (None, 2):

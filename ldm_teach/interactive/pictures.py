@@ -22,7 +22,7 @@ MAP_COLOURS = dict(zip(KINDS, (PALETTE[5], PALETTE[1], PALETTE[7], "black"), str
 
 def to_pixels(x: Tensor) -> np.ndarray:
     """Images (B, C, H, W) in [-1, 1] as uint8 (B, H, W, C). Raises ValueError unless C is 1 or 3."""
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
+    if checks.content("x", checks.floating("x", x)).ndim != 4 or x.shape[1] not in (1, 3):
         raise ValueError(f"x has shape {tuple(x.shape)}; want (B, C, H, W) with C = 1 or 3")
     return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
@@ -33,8 +33,14 @@ def tile(x: Tensor, columns: int, gap: int = 2, asked: Tensor | None = None) -> 
     asked: one picture (C, H, W) for each row, for a column of their own to the left, well apart.
     """
     pixels = to_pixels(x)
+    if not pixels.size:
+        raise ValueError(f"x has shape {tuple(x.shape)}; want one image or more")
+    checks.count("columns", columns)
+    checks.count("gap", gap, 1000, low=0)
     count, height, width, _ = pixels.shape
     rows = -(-count // columns)
+    if asked is not None:
+        checks.shaped("asked", asked, rows, "C", height, "W", read=True)
     canvas = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
     for i, image in enumerate(pixels):
         top, left = i // columns * (height + gap), i % columns * (width + gap)
@@ -47,6 +53,7 @@ def tile(x: Tensor, columns: int, gap: int = 2, asked: Tensor | None = None) -> 
 
 def png(x: Tensor, columns: int, zoom: int = 3, asked: Tensor | None = None) -> bytes:
     """The tiled images as an encoded PNG, each pixel `zoom` pixels wide: what an `ipywidgets.Image` shows."""
+    checks.count("zoom", zoom, 100)
     canvas = tile(x, columns, asked=asked).repeat(zoom, axis=0).repeat(zoom, axis=1)
     buffer = io.BytesIO()
     Image.fromarray(canvas).save(buffer, "PNG", compress_level=1)
@@ -70,7 +77,7 @@ def map_picture(maps: Tensor) -> Tensor:
     """
     if not isinstance(maps, Tensor) or maps.ndim != 3 or maps.dtype != torch.int64:
         raise ValueError(f"maps is {checks.describe(maps)}; want int64 of shape (B, H, W)")
-    if maps.numel() and not 0 <= int(maps.min()) <= int(maps.max()) <= len(KINDS):
+    if checks.content("maps", maps).numel() and not 0 <= int(maps.min()) <= int(maps.max()) <= len(KINDS):
         raise ValueError(f"maps hold classes from {maps.min()} to {maps.max()}; want 0 to {len(KINDS)}")
     colours = torch.tensor([(0.5, 0.5, 0.5), *map(to_rgb, MAP_COLOURS.values())], device=maps.device) * 2 - 1
     return colours[maps].movedim(-1, 1)  # (B, H, W, 3) -> (B, 3, H, W)
@@ -78,6 +85,10 @@ def map_picture(maps: Tensor) -> Tensor:
 
 def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 250) -> bytes:
     """Figures as an endless GIF, to the last and back, each above a slider that stands at its value."""
+    checks.instances("frames", frames, Figure)
+    checks.count("milliseconds", milliseconds, 65_535)
+    if not frames or len(checks.numbers("values", values)) != len(frames):
+        raise ValueError(f"frames are {len(frames)} and values {len(values)}; want as many, one or more")
     shown = [with_slider(frame, value, values) for frame, value in zip(frames, values, strict=True)]
     shown += shown[-2:0:-1]
     buffer = io.BytesIO()
@@ -111,9 +122,12 @@ def labelled_grid(
     asked: one picture (C, H, W) a row of what its images were asked to show, for a first column of its own.
     Raises ValueError where the names do not fit the number of images, or the rows that of pictures asked for.
     """
-    if len(x) % (len(rows) * len(columns)):
+    checks.word("title", title)
+    if not checks.words("rows", rows) or not checks.words("columns", columns):
+        raise ValueError(f"rows and columns are {rows!r} and {columns!r}; want one name or more for both")
+    if not len(checks.shaped("x", x, "B", "C", "H", "W", read=True)) or len(x) % (len(rows) * len(columns)):
         raise ValueError(f"x holds {len(x)} images; want a multiple of {len(rows)} rows x {len(columns)} columns")
-    if asked is not None and len(asked) != len(rows):
+    if asked is not None and len(checks.batch("asked", asked)) != len(rows):
         raise ValueError(f"asked holds {len(asked)} pictures; want one for each of {len(rows)} rows")
     each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
     canvas = tile(x, columns=each * len(columns), asked=asked)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from cycler import cycler
 from IPython.display import Image as DisplayImage
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -22,6 +23,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import blended_transform_factory
 from PIL import Image
 from torch import Tensor
+
+from ldm_teach import checks
 
 INK = "#757575"  # contrast 4.6 to a white page and 4.1 to that of JupyterLab's dark theme (WCAG 2.2, section 1.4.3)
 # Okabe & Ito 2008: colours that colour-blind readers can tell apart; our ink in the place of their black.
@@ -40,6 +43,8 @@ matplotlib.rcParams.update(
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches that needs no pyplot, and so may be drawn in any thread."""
+    checks.between("width", width, 0.1, 1000)
+    checks.between("height", height, 0.1, 1000)
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -47,13 +52,16 @@ def new_figure(width: float, height: float) -> Figure:
 
 def panels(columns: int, title: str, width: float = 3.3, height: float = 3.7) -> tuple[Figure, list]:
     """A figure with `columns` axes side by side, each `width` x `height` inches, under a title: the finding."""
-    figure = new_figure(width * columns, height)
+    checks.word("title", title)
+    figure = new_figure(checks.positive("width", width) * checks.count("columns", columns, 100), height)
     figure.suptitle(title, fontsize=10)
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
 def grid_points(extent: float, resolution: int = 81) -> Tensor:
     """The points of a square grid on [-extent, extent]^2, row by row from the bottom: (resolution^2, 2) float64."""
+    extent = checks.positive("extent", extent)
+    checks.count("resolution", resolution, 10_000)
     line = torch.linspace(-extent, extent, resolution, dtype=torch.float64)
     y, x = torch.meshgrid(line, line, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)
@@ -61,9 +69,14 @@ def grid_points(extent: float, resolution: int = 81) -> Tensor:
 
 def heatmap(axes, values: Tensor, extent: float, **options) -> AxesImage:
     """A picture of values (resolution^2,) at `grid_points(extent, resolution)`; options go to matplotlib's imshow."""
-    side = math.isqrt(len(values))
+    checks.instance("axes", axes, Axes)
+    extent = checks.positive("extent", extent)
+    side = math.isqrt(len(checks.shaped("values", values, "N", read=True)))
+    if not side or side**2 != len(values) or values.dtype == torch.bfloat16:  # numpy has none
+        raise ValueError(f"values is {checks.describe(values)}; want a square number of them, not in bfloat16")
     box = (-extent, extent, -extent, extent)
-    picture = axes.imshow(values.reshape(side, side).numpy(), origin="lower", extent=box, **{"cmap": GREYS} | options)
+    square = values.detach().reshape(side, side).numpy()
+    picture = axes.imshow(square, origin="lower", extent=box, **{"cmap": GREYS} | options)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-extent, extent), ylim=(-extent, extent))
     axes.tick_params(labelsize=8)
     axes.set_aspect("equal", adjustable="box")
@@ -72,7 +85,9 @@ def heatmap(axes, values: Tensor, extent: float, **options) -> AxesImage:
 
 def density(axes, log_prob: Callable[[Tensor], Tensor], extent: float = 4.0) -> None:
     """The density exp(log_prob(x)) over the plane, in grey: log_prob maps (N, 2) to (N,)."""
-    values = log_prob(grid_points(extent)).exp()
+    checks.function("log_prob", log_prob, "x")
+    points = grid_points(extent)
+    values = checks.shaped("what log_prob returns", log_prob(points), len(points)).exp()
     heatmap(axes, values, extent, vmin=0, vmax=1.6 * float(values.max()), interpolation="bilinear")
 
 
@@ -80,8 +95,10 @@ def arrows(
     axes, field: Callable[[Tensor], Tensor], extent: float = 4.0, color: str = PALETTE[0], label: str | None = None
 ) -> None:
     """A field of arrows over the plane, field: (N, 2) -> (N, 2), each shortened to a length that stays legible."""
-    x = grid_points(0.92 * extent, 13)
-    v = field(x)
+    checks.instance("axes", axes, Axes)
+    checks.function("field", field, "x")
+    x = grid_points(0.92 * checks.positive("extent", extent), 13)
+    v = checks.shaped("what field returns", field(x), *x.shape)
     x, v = x.numpy(), (v / (1 + v.norm(dim=1, keepdim=True))).numpy()
     options = dict(color=color, angles="xy", scale_units="xy", scale=7 / extent, width=0.006, label=label)
     axes.quiver(x[:, 0], x[:, 1], v[:, 0], v[:, 1], **options)
@@ -89,6 +106,18 @@ def arrows(
 
 def loss_curves(curves: dict[str, Sequence[float]], title: str, every: int = 1) -> Figure:
     """Loss against step on a logarithmic axis, one line a name; `every` is the number of steps between two values."""
+    checks.word("title", title)
+    checks.count("every", every)
+    if not isinstance(curves, dict):
+        raise ValueError(f"curves is {checks.describe(curves)}; want a dict of numbers")
+    for name, line in curves.items():
+        checks.word("a name of curves", name)
+        try:
+            right = np.asarray(line, dtype=float).ndim == 1
+        except (TypeError, ValueError, RuntimeError):  # what is no number
+            right = False
+        if not right:
+            raise ValueError(f"curves[{name!r}] is {checks.describe(line)}; want a line of numbers")
     figure = new_figure(6, 3)
     axes = figure.subplots()
     for (name, values), color in zip(curves.items(), PALETTE, strict=False):
@@ -147,7 +176,7 @@ def figure_png(figure: Figure) -> bytes:
 
     A title that an edge would cut is made to fit, and the figure drawn again: where all fit, nothing is touched.
     """
-    png = drawn(figure)
+    png = drawn(checks.instance("figure", figure, Figure))
     titles = [*figure.texts, *(axes.title for axes in figure.axes)]
     boxes = [(title, title.get_window_extent()) for title in titles]
     cut = [title for title, box in boxes if box.x0 < 0 or box.x1 > figure.bbox.width]
@@ -179,4 +208,6 @@ def make_fit(text: Text, figure: Figure, margin: float = 3.0) -> None:
 
 def show(figure: Figure, alt: str) -> DisplayImage:
     """A figure as the output of a notebook cell: a PNG with alternative text for those who cannot see it."""
-    return DisplayImage(figure_png(figure), format="png", alt=alt, width=int(figure.get_figwidth() * 100))
+    return DisplayImage(
+        figure_png(figure), format="png", alt=checks.word("alt", alt), width=int(figure.get_figwidth() * 100)
+    )

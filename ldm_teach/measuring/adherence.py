@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.data.captions import KINDS, Item, Scene, parse, relation
+from ldm_teach.data.shapes import IMAGE_SIZE
 from ldm_teach.data.shapes_reader import read_scene
 
 
@@ -18,12 +19,15 @@ def mean_iou(maps_a: Tensor, maps_b: Tensor, num_classes: int = 1 + len(KINDS)) 
     maps_a, maps_b: int64 of one shape, values in [0, num_classes). The background is a class like others; a class that
     occurs in neither is left out of the mean. Raises ValueError for other shapes, dtypes and values.
     """
-    if maps_a.shape != maps_b.shape or maps_a.dtype != torch.int64 or maps_b.dtype != torch.int64:
-        got = f"{checks.describe(maps_a)} and {checks.describe(maps_b)}"
-        raise ValueError(f"maps_a and maps_b are {got}; want int64 of one shape")
+    checks.count("num_classes", num_classes)
+    shape = checks.tensor("maps_a", maps_a).shape
+    for name, maps in (("maps_a", maps_a), ("maps_b", maps_b)):
+        checks.shaped(name, maps, *shape, dtype=torch.int64, read=True)
+    if not maps_a.numel():
+        raise ValueError(f"maps_a is {checks.describe(maps_a)}; want one pixel or more")
     low, high = (int(f(f(maps_a), f(maps_b))) for f in (torch.min, torch.max))
     if low < 0 or high >= num_classes:
-        raise ValueError(f"maps hold classes from {low} to {high}; want 0 to {num_classes - 1}")
+        raise ValueError(f"maps_a, maps_b hold classes from {low} to {high}; num_classes wants 0 to {num_classes - 1}")
     pairs = torch.bincount((num_classes * maps_a + maps_b).flatten(), minlength=num_classes**2)
     pairs = pairs.view(num_classes, num_classes).double()  # pixels of class (a, b)
     union = pairs.sum(0) + pairs.sum(1) - pairs.diagonal()
@@ -49,6 +53,8 @@ def matches(asked: Scene, scene: Scene) -> bool:
     It has every item by kind and colour, by size where a size was asked for, and no other item; the relation, if one
     was asked for, holds between the centres.
     """
+    checks.instance("asked", asked, Scene)
+    checks.instance("scene", scene, Scene)
     found = asked_items(asked, scene)
     if found is None or any(a.size not in (None, b.size) for a, b in zip(asked.items, found, strict=True)):
         return False
@@ -60,6 +66,9 @@ def chance(captions: Sequence[str], scenes: Sequence[Scene]) -> float:
 
     Give scenes that are not those of the captions, say training scenes with the captions of a test.
     """
+    checks.instances("scenes", scenes, Scene)
+    if not len(scenes) or not checks.words("captions", captions):
+        raise ValueError(f"captions and scenes are {len(captions)} and {len(scenes)}; want one or more of both")
     alike = {}  # only scenes with the kinds and colours asked for can match
     for scene in scenes:
         alike.setdefault(frozenset(names(scene)), []).append(scene)
@@ -85,6 +94,8 @@ class Adherence(NamedTuple):
 
 def adherence(x: Tensor, captions: Sequence[str]) -> Adherence:
     """How well pictures x (B, 3, 32, 32) follow B captions. Raises ValueError for other lengths and a bad caption."""
+    checks.words("captions", captions)
+    checks.shaped("x", x, "B", 3, IMAGE_SIZE, IMAGE_SIZE)
     if len(x) != len(captions) or not len(x):
         raise ValueError(f"x and captions have lengths {len(x)} and {len(captions)}; want one length of at least 1")
     pairs = [(parse(caption), scene) for caption, scene in zip(captions, read_scene(x), strict=True)]
@@ -109,4 +120,6 @@ def adherence(x: Tensor, captions: Sequence[str]) -> Adherence:
 def share_whole(x: Tensor) -> float:
     """The share of pictures x (B, 3, 32, 32) with at least one item, in which each has a kind and a colour."""
     scenes = read_scene(x)
+    if not scenes:
+        raise ValueError(f"x is {checks.describe(x)}; want one picture or more")
     return sum(bool(s.items) and all(item.kind and item.colour for item in s.items) for s in scenes) / len(scenes)

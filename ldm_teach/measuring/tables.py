@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from ldm_teach import paths
+from ldm_teach import checks, paths
 from ldm_teach.files import whole
 
 
@@ -53,8 +53,16 @@ def read(kind: type[R], path: Path) -> tuple[list[R], dict[str, Any]]:
         raise ValueError(f"{path} is damaged, or of another version ({error!r}): {measure}, or restore it") from error
 
 
+def worded(rows: Sequence[Sequence[str]]) -> None:
+    """Raises ValueError unless they are rows of words, one or more, as many in each."""
+    checks.instances("rows", rows, list, tuple)
+    if not rows or len({len(checks.words("an entry of rows", row)) for row in rows}) > 1:
+        raise ValueError(f"rows is {checks.describe(rows)}; want rows of one length")
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Rows of words, heads of the columns first, as text: the first column set to the left, the others to the right."""
+    worded(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *(word.rjust(n) for word, n in zip(row[1:], widths[1:], strict=True))])
@@ -64,5 +72,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """The same as a table of Markdown."""
+    worded(rows)
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldm_teach import checks
 from ldm_teach.models.layers import grid_positions, zeroed
 
 
@@ -68,6 +69,11 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, channels: int, token_width: int, heads: int, positions: bool = False):
         super().__init__()
+        checks.counts(channels=channels, heads=heads)
+        checks.count("token_width", token_width, low=0)
+        checks.flag("positions", positions)
+        if channels % heads:
+            raise ValueError(f"channels is {channels} and heads is {heads}; want a multiple of the heads")
         self.norm_self, self.norm_cross, self.norm_mlp = (nn.LayerNorm(channels) for _ in range(3))
         self.self_attention = Attention(channels, channels, heads)
         self.cross_attention = Attention(channels, token_width, heads) if token_width else None

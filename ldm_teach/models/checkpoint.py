@@ -16,7 +16,7 @@ from safetensors.torch import load as load_from_bytes
 from safetensors.torch import save as save_to_bytes
 from torch import Tensor, nn
 
-from ldm_teach import paths
+from ldm_teach import checks, paths
 from ldm_teach.files import locked, whole
 from ldm_teach.theory.schedule import NoiseSchedule
 from ldm_teach.words import did_you_mean
@@ -48,8 +48,8 @@ def part(module: Registered) -> dict[str, Any]:
 
 def made(part: dict[str, Any]) -> Any:
     """The module that a `part` names, with new weights. Raises ValueError for a class that is not registered."""
-    if part.get("kind") not in CLASSES:
-        raise ValueError(f"part has kind {part.get('kind')!r}; want one of {', '.join(CLASSES)}")
+    if not isinstance(part, dict) or part.get("kind") not in CLASSES:
+        raise ValueError(f"part is {checks.describe(part)}; want a dict with a kind of {', '.join(CLASSES)}")
     return CLASSES[part["kind"]](**{name: value for name, value in part.items() if name != "kind"})
 
 
@@ -93,7 +93,7 @@ def header(directory: Path | str) -> dict[str, Any]:
 
     Raises FileNotFoundError where it is missing and ValueError where it is no such header, or not as it was written.
     """
-    path = Path(directory) / "model.json"
+    path = checks.path("directory", directory) / "model.json"
     try:
         found = json.loads(path.read_text())
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def shipped() -> dict[str, Path]:
 
 def locate(name_or_dir: Path | str) -> Path:
     """The directory of a checkpoint: a path that exists, or the name of one shipped in data/checkpoints."""
-    if (Path(name_or_dir) / "model.json").is_file():
+    if (checks.path("name_or_dir", name_or_dir) / "model.json").is_file():
         return Path(name_or_dir)
     known = shipped()
     if str(name_or_dir) in known:
@@ -193,6 +193,9 @@ def save(model: nn.Module, directory: Path | str) -> None:
 
     Raises ValueError for weights that are not finite, or too large for half precision, and leaves what was there.
     """
+    if not isinstance(model, nn.Module) or not hasattr(model, "config"):
+        raise ValueError(f"model is {checks.describe(model)}; want a module with a config, from which it is made anew")
+    checks.path("directory", directory)
     tensors = to_half(model.state_dict())
     if bad := not_finite(tensors):
         raise ValueError(f"model has weights that are not finite in half precision ({', '.join(bad[:3])}); not saved")
@@ -207,13 +210,16 @@ def load(cls: type[M], name_or_dir: Path | str, build: Callable[..., M] | None =
     build: makes the model from the items of its config and its schedule, by default the class itself.
     Raises what `locate` and `read_tensors` raise, and ValueError for weights that do not fit.
     """
+    if not isinstance(cls, type) or not issubclass(cls, nn.Module):
+        raise ValueError(f"cls is {checks.describe(cls)}; want a class of models")
     directory = locate(name_or_dir)
+    build = cls if build is None else checks.function("build", build)
     config, tensors = read_tensors(directory, cls.__name__)
     if "schedule.alpha_bar" in tensors:
         config["schedule"] = NoiseSchedule(tensors.pop("schedule.alpha_bar"))
     try:
         with torch.random.fork_rng(devices=[]):  # the first weights, soon replaced, are nobody's random numbers
-            model = (build or cls)(**config)
+            model = cast(M, checks.instance("what build returns", build(**config), nn.Module))
     except Exception as error:  # whatever a config that is not one of ours may lead to
         raise ValueError(f"{directory}/model.json does not describe a {cls.__name__}: {error!r}") from error
     fill(model, tensors, directory)

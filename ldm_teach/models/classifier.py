@@ -21,6 +21,12 @@ def convolution(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequ
     )
 
 
+def check_images(name: str, x: Tensor, channels: int, weight: Tensor) -> None:
+    """Raises ValueError unless it is (B, channels, H, W) with pixels, of the dtype and on the device of the weight."""
+    if not min(checks.shaped(name, x, "B", channels, "H", "W", like=weight).shape[2:]):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; want H and W of at least 1")
+
+
 @checkpoint.registered
 class ImageClassifier(nn.Module):
     """A small convolutional classifier, p(y|x) for clean images x: (B, image_channels, H, W).
@@ -31,8 +37,9 @@ class ImageClassifier(nn.Module):
 
     def __init__(self, image_channels: int = 1, num_classes: int = 10, widths: tuple[int, int, int] = (32, 64, 128)):
         super().__init__()
+        checks.counts(image_channels=image_channels, num_classes=num_classes)
+        full, half, quarter = checks.sizes("widths", widths, 3)
         self.config: dict[str, Any] = dict(image_channels=image_channels, num_classes=num_classes, widths=tuple(widths))
-        full, half, quarter = widths
         self.layers = nn.ModuleList(
             [
                 convolution(image_channels, full),
@@ -47,6 +54,7 @@ class ImageClassifier(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The activations of the five layers, from the finest (B, widths[0], H, W) on."""
+        check_images("x", x, self.config["image_channels"], self.head.weight)
         activations = []
         for layer in self.layers:
             x = layer(x)
@@ -91,11 +99,12 @@ class NoisyClassifier(nn.Module):
         depth: int = 1,
     ):
         super().__init__()
-        self.schedule = schedule
+        checks.counts(channels=channels, num_classes=num_classes, depth=depth)
+        self.schedule = checks.instance("schedule", schedule, NoiseSchedule)
+        fine, coarse = checks.sizes("widths", widths, 2)
         self.config: dict[str, Any] = dict(
             channels=channels, num_classes=num_classes, widths=tuple(widths), depth=depth
         )
-        fine, coarse = widths
         self.embed_time = TimeEmbedding(fine, 2 * coarse)
         self.enter = nn.Conv2d(channels, fine, 3, padding=1)
         self.fine = nn.ModuleList(ResidualBlock(fine, fine, 2 * coarse) for _ in range(depth))
@@ -106,9 +115,8 @@ class NoisyClassifier(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, z_t: Tensor, t: Tensor) -> Tensor:
-        if z_t.ndim != 4 or z_t.shape[1] != self.config["channels"]:
-            raise ValueError(f"z_t has shape {tuple(z_t.shape)}; want (B, {self.config['channels']}, H, W)")
-        checks.timesteps(t, z_t)
+        check_images("z_t", z_t, self.config["channels"], self.head.weight)
+        checks.same_device("t", checks.timesteps(t, z_t), z_t)
         embedding = self.embed_time(t)  # (B, 2 * coarse)
         h = self.enter(z_t.contiguous(memory_format=torch.channels_last))
         for block in self.fine:
@@ -121,7 +129,8 @@ class NoisyClassifier(nn.Module):
 
     def log_prob(self, labels: Tensor | Sequence[int]) -> LogProb:
         """(z_t, t) -> log f_phi(y|z_t, t) (B,) of the wanted labels (B,), in nats: what `classifier_guidance` takes."""
-        y = check_labels(labels, self.config["num_classes"]).to(self.head.weight.device)
+        weight = self.head.weight
+        y = checks.movable("labels", check_labels(labels, self.config["num_classes"]), weight).to(weight.device)
 
         def log_prob(z_t: Tensor, t: Tensor) -> Tensor:
             if len(z_t) != len(y):

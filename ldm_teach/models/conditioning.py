@@ -32,10 +32,12 @@ class ConditionEncoder(Protocol):
 
 def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
     """The labels as an int64 tensor (B,). Raises ValueError for another shape, dtype or, read on the CPU, value."""
+    checks.count("num_classes", num_classes)
     try:
         labels = torch.as_tensor(labels)
-    except (TypeError, ValueError):  # words, or nothing that is a number
-        raise ValueError(f"condition is {labels!r}; want class labels, int64 of shape (B,)") from None
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # words, or nothing that is a number
+        want = "class labels, int64 of shape (B,)"
+        raise ValueError(f"condition is {checks.describe(labels)}; want {want}") from None
     if labels.ndim != 1 or labels.dtype != torch.int64:
         raise ValueError(f"condition is {checks.describe(labels)}; want class labels, int64 of shape (B,)")
     if labels.device.type == "cpu" and not all(0 <= label < num_classes for label in labels.tolist()):
@@ -51,6 +53,7 @@ class ClassEncoder(nn.Module):
 
     def __init__(self, num_classes: int = 10, token_width: int = 128, num_tokens: int = 4):
         super().__init__()
+        checks.counts(num_classes=num_classes, token_width=token_width, num_tokens=num_tokens)
         self.config: dict[str, Any] = dict(num_classes=num_classes, token_width=token_width, num_tokens=num_tokens)
         self.table = nn.Embedding(num_classes, num_tokens * token_width)
         self.null = nn.Parameter(torch.randn(num_tokens, token_width))
@@ -75,9 +78,12 @@ class TextEncoder(nn.Module):
         self, vocabulary: Sequence[str], max_words: int = 16, token_width: int = 128, depth: int = 2, heads: int = 4
     ):
         super().__init__()
+        checks.counts(max_words=max_words, token_width=token_width, depth=depth, heads=heads)
+        if token_width % heads:
+            raise ValueError(f"token_width is {token_width} and heads is {heads}; want a multiple of the heads")
+        vocabulary = checks.words("vocabulary", vocabulary)
         if len(set(vocabulary)) != len(vocabulary):
             raise ValueError("vocabulary holds a word twice; want each word once")
-        vocabulary = list(vocabulary)
         self.config: dict[str, Any] = dict(
             vocabulary=vocabulary, max_words=max_words, token_width=token_width, depth=depth, heads=heads
         )
@@ -101,8 +107,7 @@ class TextEncoder(nn.Module):
             if captions.dtype != torch.int64 or captions.ndim != 2 or captions.shape[1] != longest:
                 raise ValueError(f"condition is {checks.describe(captions)}; want captions, or int64 (B, {longest})")
             return captions
-        if isinstance(captions, str) or not all(isinstance(caption, str) for caption in captions):
-            raise ValueError(f"condition is {captions!r}; want a list of captions, a str for each sample")
+        checks.words("condition", captions)
         numbers = torch.zeros(len(captions), longest, dtype=torch.int64)
         for row, caption in zip(numbers, captions, strict=True):
             words = split_words(caption)
@@ -153,6 +158,8 @@ class MapEncoder(nn.Module):
         self, num_classes: int, image_size: tuple[int, int] = (32, 32), patch: int = 4, token_width: int = 128
     ):
         super().__init__()
+        checks.counts(num_classes=num_classes, patch=patch, token_width=token_width)
+        checks.sizes("image_size", image_size, 2)
         self.config: dict[str, Any] = dict(
             num_classes=num_classes, image_size=tuple(image_size), patch=patch, token_width=token_width
         )
@@ -183,6 +190,8 @@ class ImageEncoder(nn.Module):
         self, image_channels: int = 1, image_size: tuple[int, int] = (28, 28), patch: int = 4, token_width: int = 128
     ):
         super().__init__()
+        checks.counts(image_channels=image_channels, patch=patch, token_width=token_width)
+        checks.sizes("image_size", image_size, 2)
         self.config: dict[str, Any] = dict(
             image_channels=image_channels, image_size=tuple(image_size), patch=patch, token_width=token_width
         )

@@ -1,13 +1,15 @@
 """A patch discriminator, which learns to tell reconstructions from images so that the decoder may learn to fool it."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from ldm_teach import checks
+from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.layers import normalize
-from ldm_teach.models.vector_quantization import Autoencoder, Latent
+from ldm_teach.models.vector_quantization import Autoencoder, Latent, VQAutoencoder
 
 
 class PatchCritic(nn.Module):
@@ -18,6 +20,7 @@ class PatchCritic(nn.Module):
 
     def __init__(self, image_channels: int = 1, width: int = 32):
         super().__init__()
+        checks.counts(image_channels=image_channels, width=width)
         self.layers = nn.Sequential(
             nn.Conv2d(image_channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
@@ -29,6 +32,9 @@ class PatchCritic(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
+        first = cast(nn.Conv2d, self.layers[0])
+        if min(checks.shaped("x", x, "B", first.in_channels, "H", "W", like=first.weight).shape[2:]) < 8:
+            raise ValueError(f"x has shape {tuple(x.shape)}; want H and W of at least 8")
         return self.layers(x)
 
 
@@ -57,7 +63,8 @@ class CriticizedAutoencoder(nn.Module):
 
     def __init__(self, autoencoder: Autoencoder, critic: PatchCritic):
         super().__init__()
-        self.autoencoder, self.critic = autoencoder, critic
+        self.autoencoder = checks.instance("autoencoder", autoencoder, KLAutoencoder, VQAutoencoder)
+        self.critic = checks.instance("critic", critic, PatchCritic)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     @property

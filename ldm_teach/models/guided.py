@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ldm_teach import checks
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.progress import progress
@@ -17,11 +18,21 @@ INTERVAL = 300, 700  # the timesteps of guidance on an interval
 Method = Callable[[LatentDiffusion, Tensor, float], Denoiser]  # (model, condition (B, ...), scale) -> guided denoiser
 
 
+def makes_denoisers(model: LatentDiffusion) -> None:
+    """Raises ValueError for a model that is none, or its class."""
+    if isinstance(model, type) or not hasattr(model, "denoiser"):
+        raise ValueError(f"model is {checks.describe(model)}; want a LatentDiffusion")
+
+
 def with_classifier(classifier: NoisyClassifier, conditional: bool, blind: bool = False) -> Method:
     """Classifier guidance of the conditional or of the unconditional model.
 
     blind: the classifier takes every input for a clean one (t = 0), as one that never saw noise does.
     """
+
+    checks.instance("classifier", classifier, NoisyClassifier)
+    checks.flag("conditional", conditional)
+    checks.flag("blind", blind)
 
     def method(model: LatentDiffusion, labels: Tensor, scale: float) -> Denoiser:
         aware = classifier.log_prob(labels)
@@ -33,16 +44,19 @@ def with_classifier(classifier: NoisyClassifier, conditional: bool, blind: bool 
 
 def classifier_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale."""
+    makes_denoisers(model)
     return model.denoiser(condition, w=scale)
 
 
 def on_the_interval(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale at the timesteps of INTERVAL, none elsewhere."""
+    makes_denoisers(model)
     return on_interval(model.denoiser(condition, w=scale), model.denoiser(condition), *INTERVAL)
 
 
 def rescaled_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale, its prediction shrunk to the size of the conditional one."""
+    makes_denoisers(model)
     return rescaled(model.denoiser(condition, w=scale), model.denoiser(condition), model.schedule)
 
 
@@ -62,7 +76,11 @@ def sample_all(
 
     condition: as the encoder's `check` returns it, (N, ...).
     """
-    generator = torch.Generator().manual_seed(seed)
+    makes_denoisers(model)
+    if not checks.tensor("condition", condition).ndim or not len(condition):
+        raise ValueError(f"condition is {checks.describe(condition)}; want (N, ...) with N at least 1")
+    checks.function("method", method, "(model, condition, scale)")
+    generator = torch.Generator().manual_seed(checks.seed(seed))
     settings = dict(num_steps=num_steps, generator=generator, sampler=sampler)
-    chunks = progress(condition.split(batch_size), "sampling", "batch")
+    chunks = progress(condition.split(checks.count("batch_size", batch_size)), "sampling", "batch")
     return torch.cat([model.draw(method(model, chunk, scale), len(chunk), **settings) for chunk in chunks])

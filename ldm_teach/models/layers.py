@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldm_teach import checks
+
 
 def normalize(channels: int) -> nn.GroupNorm:
     """Group normalization in groups of 16 channels, or of all where 16 does not divide them (Wu & He 2018)."""
@@ -42,6 +44,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, embedding: int = 0):
         super().__init__()
+        checks.counts(in_channels=in_channels, out_channels=out_channels)
+        checks.count("embedding", embedding, low=0)
         self.norm_in = normalize(in_channels)
         self.conv_in = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.norm_out = normalize(out_channels)

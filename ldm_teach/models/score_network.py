@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ldm_teach import checks
+
 
 class ScoreNetwork(nn.Module):
     """s_theta(x, sigma), an estimate of the score of the density of x0 + sigma eps: (B, d), (B,) -> (B, d).
@@ -14,13 +16,16 @@ class ScoreNetwork(nn.Module):
 
     def __init__(self, dimensions: int = 2, width: int = 128, depth: int = 3):
         super().__init__()
+        checks.counts(dimensions=dimensions, width=width, depth=depth)
+        self.dimensions = dimensions
         layers: list[nn.Module] = []
         for i in range(depth):
             layers += [nn.Linear(width if i else dimensions + 1, width), nn.SiLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(width, dimensions))
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        if x.ndim != 2 or sigma.shape != x.shape[:1]:
-            raise ValueError(f"x and sigma have shapes {tuple(x.shape)}, {tuple(sigma.shape)}; want (B, d) and (B,)")
+        weight = next(self.parameters())
+        checks.shaped("x", x, "B", self.dimensions, like=weight)
+        checks.shaped("sigma", sigma, x.shape[0], like=weight)
         sigma = sigma[:, None]  # (B,) -> (B, 1)
         return self.layers(torch.cat([x / (1 + sigma**2).sqrt(), sigma.log()], dim=1)) / sigma

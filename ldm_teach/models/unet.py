@@ -5,6 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.attention import TransformerBlock
 from ldm_teach.models.layers import ResidualBlock, TimeEmbedding, normalize, zeroed
@@ -48,17 +49,21 @@ class UNet(nn.Module):
         concatenate: bool = False,
     ):
         super().__init__()
-        if len(widths) != len(heads):
+        checks.counts(channels=channels, depth=depth, token_width=token_width)
+        widths, heads = checks.sizes("widths", widths), checks.sizes("heads", heads, low=0)
+        checks.flag("positions", positions)
+        checks.flag("concatenate", concatenate)
+        if not widths or len(widths) != len(heads):
             raise ValueError(f"widths {widths} and heads {heads} differ in length; want one entry for each resolution")
         multiple = 4 if positions else 2
         for width, number in zip(widths, heads, strict=True):
-            if width < 1 or width % multiple or (number and width % number):
+            if width % multiple or (number and width % number):
                 want = f"multiples of {multiple}, and of the heads at the same resolution"
                 raise ValueError(f"widths {widths} and heads {heads} do not fit; want widths that are {want}")
         self.config: dict[str, Any] = dict(
             channels=channels,
-            widths=tuple(widths),
-            heads=tuple(heads),
+            widths=widths,
+            heads=heads,
             depth=depth,
             token_width=token_width,
             positions=positions,
@@ -101,17 +106,10 @@ class UNet(nn.Module):
 
     def _check(self, x: Tensor, t: Tensor, tokens: Tensor) -> None:
         channels, multiple = self.config["channels"], 2 ** (len(self.config["widths"]) - 1)
-        if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % multiple or x.shape[3] % multiple:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; want (B, {channels}, H, W), H and W divisible by {multiple}"
-            )
-        if t.shape != x.shape[:1]:
-            raise ValueError(f"t has shape {tuple(t.shape)}; want ({x.shape[0]},), a timestep for each sample")
-        if tokens.ndim != 3 or tokens.shape[0] != x.shape[0] or tokens.shape[2] != self.config["token_width"]:
-            want = f"({x.shape[0]}, L, {self.config['token_width']})"
-            raise ValueError(f"tokens have shape {tuple(tokens.shape)}; want {want}")
-        if self.config["concatenate"] and tokens.shape[1] != x.shape[2] * x.shape[3]:
-            want = x.shape[2] * x.shape[3]
-            raise ValueError(
-                f"tokens are {tokens.shape[1]}; to be concatenated want {want}, one for each position of x"
-            )
+        checks.shaped("x", x, "B", channels, "H", "W", like=self.enter.weight)
+        if x.shape[2] % multiple or x.shape[3] % multiple or not x.numel():
+            raise ValueError(f"x has shape {tuple(x.shape)}; want H and W divisible by {multiple}, and above 0")
+        checks.timesteps(t, x)
+        checks.same_device("t", t, x)
+        length = x.shape[2] * x.shape[3] if self.config["concatenate"] else "L"  # to be concatenated, one a position
+        checks.shaped("tokens", tokens, x.shape[0], length, self.config["token_width"], like=self.enter.weight)

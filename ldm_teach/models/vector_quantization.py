@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import Architecture, DiagonalGaussian, KLAutoencoder
 
@@ -35,6 +36,7 @@ class Codes:
 
 def straight_through(z: Tensor, quantized: Tensor) -> Tensor:
     """`quantized` going forward, the gradient of z coming back. Source: van den Oord et al. 2017, sec. 3.2."""
+    checks.same_shape(z=z, quantized=quantized)
     return z + (quantized - z).detach()
 
 
@@ -51,6 +53,8 @@ class VQAutoencoder(nn.Module):
         super().__init__()
         self.architecture = Architecture(**architecture)
         self.config: dict[str, Any] = dict(num_codes=num_codes, dead_below=dead_below, **asdict(self.architecture))
+        checks.count("num_codes", num_codes)
+        checks.between("dead_below", dead_below, 0, 1)
         channels = self.architecture.latent_channels
         self.encoder, self.decoder = self.architecture.encoder(channels), self.architecture.decoder()
         self.codebook = nn.Parameter(torch.randn(num_codes, channels))
@@ -64,6 +68,7 @@ class VQAutoencoder(nn.Module):
 
     def quantize(self, z: Tensor) -> Codes:
         """The nearest codes to latents z (B, c, h, w): argmin_k |z - e_k|^2 at each position."""
+        checks.shaped("z", z, "B", self.architecture.latent_channels, "h", "w", like=self.codebook)
         with torch.no_grad():
             points = z.movedim(1, -1).flatten(0, 2)  # (B*h*w, c)
             nearest = [torch.cdist(chunk, self.codebook).argmin(dim=1) for chunk in points.split(4096)]  # bounds memory
@@ -72,18 +77,19 @@ class VQAutoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Codes:
         """The codes of images x (B, C, H, W) in [-1, 1]."""
-        return self.quantize(self.encoder(self.architecture.pad(x)).to(x.dtype))
+        return self.quantize(self.encoder(self.architecture.pad(x, self.codebook)).to(x.dtype))
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, C, H, W), near [-1, 1], from continuous latents z (B, c, h, w), which are quantized first."""
-        return self._draw(self.quantize(self.architecture.check_latent(z)).quantized)
+        return self._draw(self.quantize(self.architecture.check_latent(z, self.codebook)).quantized)
 
     def _draw(self, quantized: Tensor) -> Tensor:
         return self.architecture.crop(self.decoder(quantized).to(quantized.dtype))
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Codes]:
         """The reconstruction of x, with straight-through gradients, and its codes: what the loss needs in one call."""
-        z = self.encoder(self.architecture.pad(x)).to(x.dtype)
+        checks.instance("generator", generator, torch.Generator, type(None))
+        z = self.encoder(self.architecture.pad(x, self.codebook)).to(x.dtype)
         if self.training:
             self._revive(z.detach(), generator)
         codes = self.quantize(z)

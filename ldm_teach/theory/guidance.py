@@ -19,12 +19,12 @@ LogProb = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, *D), t (B,)) -> log p(y
 
 def w_from_s(s: float) -> float:
     """The guidance weight w of Ho & Salimans 2022 from the scale s of the published code: w = s - 1."""
-    return s - 1
+    return checks.finite("s", s) - 1
 
 
 def s_from_w(w: float) -> float:
     """The guidance scale s from the weight w: s = 1 + w, so that s = 1 (w = 0) is no guidance."""
-    return 1 + w
+    return 1 + checks.finite("w", w)
 
 
 def guide(eps_cond: Tensor, eps_uncond: Tensor, w: float | Tensor) -> Tensor:
@@ -51,10 +51,13 @@ def compose(conditions: Sequence[tuple[Denoiser, float | Tensor]], unconditional
     with all w_i = 0 it is the score of q(x_t|y_1, y_2, ...) where the y_i are independent given x_t.
     Source: Liu et al. 2022, Composable Diffusion (their weight is our 1 + w).
     """
+    pairs = conditions if isinstance(conditions, list | tuple) else [None]
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise ValueError(f"conditions is {checks.describe(conditions)}; want a list of pairs (denoiser, w)")
     denoisers(unconditional=unconditional, **{f"conditions[{i}][0]": d for i, (d, _) in enumerate(conditions)})
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        eps = unconditional(x_t, t)
+        eps = checks.returned("unconditional", unconditional(x_t, t), x_t)
         return eps + sum(guide(conditional(x_t, t), eps, w) - eps for conditional, w in conditions)
 
     return denoise
@@ -65,11 +68,11 @@ def gradient(log_prob: LogProb, x_t: Tensor, t: Tensor) -> Tensor:
 
     Raises ValueError where log_prob returns another shape than (B,).
     """
+    checks.function("log_prob", log_prob, "(x_t, t)")
+    checks.timesteps(t, checks.batch("x_t", x_t))
     with torch.inference_mode(False), torch.enable_grad():
         x, t = x_t.detach().clone().requires_grad_(), t.clone()
-        value = log_prob(x, t)
-        if value.shape != x.shape[:1]:
-            raise ValueError(f"log_prob returns {checks.describe(value)}; want shape ({len(x)},), one for each sample")
+        value = checks.shaped("what log_prob returns", log_prob(x, t), len(x))
         return torch.autograd.grad(value.sum(), x)[0]
 
 
@@ -83,10 +86,11 @@ def classifier_guidance(
     unconditional scores conditional ones. Source: Dhariwal & Nichol 2021, eq. 14, algorithm 2, sec. 4.3.
     """
     denoisers(denoiser=denoiser, log_prob=log_prob)
+    checks.instance("schedule", schedule, NoiseSchedule)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
         push = over_rows("scale", scale, x_t) * gradient(log_prob, x_t, t)
-        return denoiser(x_t, t) + eps_from_score(push, schedule.at(t, x_t))
+        return checks.returned("denoiser", denoiser(x_t, t), x_t) + eps_from_score(push, schedule.at(t, x_t))
 
     return denoise
 
@@ -98,12 +102,13 @@ def on_interval(guided: Denoiser, plain: Denoiser, first: int, last: int) -> Den
     Raises ValueError unless first <= last are ints. Source: Kynkaanniemi et al. 2024, there by noise level.
     """
     denoisers(guided=guided, plain=plain)
-    if not (isinstance(first, int) and isinstance(last, int) and first <= last):
+    if not checks.count("first", first, low=-1) <= checks.count("last", last, low=-1):
         raise ValueError(f"first and last are {first!r} and {last!r}; want two timesteps, first <= last")
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
         inside = per_row((first <= t) & (t <= last), x_t).to(x_t.device)
-        return torch.where(inside, guided(x_t, t), plain(x_t, t))
+        both = checks.returned("guided", guided(x_t, t), x_t), checks.returned("plain", plain(x_t, t), x_t)
+        return torch.where(inside, *both)
 
     return denoise
 
@@ -115,11 +120,13 @@ def rescaled(guided: Denoiser, conditional: Denoiser, schedule: NoiseSchedule, p
     phi = 0 leaves `guided` as it is. Source: Lin et al. 2024, sec. 3.4, whose network predicts v, too.
     """
     denoisers(guided=guided, conditional=conditional)
+    checks.instance("schedule", schedule, NoiseSchedule)
     checks.between("phi", phi, 0, 1)
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
         alpha_bar = schedule.at(t, x_t)
-        v_guided, v_cond = (v_from_eps(x_t, arrow(x_t, t), alpha_bar) for arrow in (guided, conditional))
+        both = checks.returned("guided", guided(x_t, t), x_t), checks.returned("conditional", conditional(x_t, t), x_t)
+        v_guided, v_cond = (v_from_eps(x_t, eps, alpha_bar) for eps in both)
         ratio = v_cond.flatten(1).std(1) / v_guided.flatten(1).std(1)  # (B,)
         return eps_from_v(x_t, v_guided * over_rows("phi", phi * ratio + 1 - phi, x_t), alpha_bar)
 
@@ -132,14 +139,16 @@ def over_rows(name: str, value: float | Tensor, x: Tensor) -> float | Tensor:
     Raises ValueError that names the value for a tensor of another shape and for what is no number.
     """
     if checks.is_number(value):
-        return value
+        return float(value)
     if not isinstance(value, Tensor) or value.shape != x.shape[:1]:
         raise ValueError(f"{name} is {checks.describe(value)}; want a finite number or a tensor of shape ({len(x)},)")
+    if value.is_complex():
+        raise ValueError(f"{name} is {checks.describe(value)}; want real numbers")
+    checks.movable(name, value, x)
     return per_row(value.to(x.device, x.dtype if value.is_floating_point() else value.dtype), x)
 
 
 def denoisers(**arrows: Denoiser) -> None:
     """Raises ValueError unless all are functions (x_t, t) -> ..."""
     for name, arrow in arrows.items():
-        if not callable(arrow):
-            raise ValueError(f"{name} is {checks.describe(arrow)}; want a function of (x_t, t)")
+        checks.function(name, arrow, "(x_t, t)")

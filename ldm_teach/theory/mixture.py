@@ -24,8 +24,13 @@ class GaussianMixture:
         if k is None or weights.shape != (k,) or covariances.shape != (k, d, d):
             shapes = f"{tuple(weights.shape)}, {tuple(means.shape)} and {tuple(covariances.shape)}"
             raise ValueError(f"weights, means and covariances have shapes {shapes}; want (K,), (K, d) and (K, d, d)")
+        if len({(m.dtype, m.device) for m in (weights, means, covariances)}) > 1:
+            dtypes = ", ".join(f"{m.dtype} on {m.device}" for m in (weights, means, covariances))
+            raise ValueError(f"weights, means and covariances are {dtypes}; want one dtype and device for all")
         if not (weights > 0).all() or abs(float(weights.sum()) - 1) > 1e-5:
             raise ValueError(f"weights are {weights.tolist()}; want positive numbers of sum 1")
+        if not means.isfinite().all():
+            raise ValueError(f"means are {means.tolist()}; want finite numbers")
         if not torch.allclose(covariances, covariances.mT):
             raise ValueError("covariances are not symmetric; want symmetric positive definite matrices")
         # In the eigenbasis of a component, diffusion only rescales the variances: C = Q diag(lam) Q^T.
@@ -41,8 +46,7 @@ class GaussianMixture:
         Component k diffused: mean sqrt(alpha_bar) means_k, covariance alpha_bar C_k + (1 - alpha_bar) I.
         alpha_bar: a number, or (B, 1) for a step of its own for each row.
         """
-        if checks.floating("x", x).ndim != 2 or x.shape[1] != self.means.shape[1]:
-            raise ValueError(f"x has shape {tuple(x.shape)}; want (B, {self.means.shape[1]})")
+        checks.shaped("x", x, "B", self.means.shape[1])
         weights, means, lam, axes = (m.to(x) for m in (self.weights, self.means, self.variances, self.axes))
         if isinstance(alpha_bar, Tensor):
             alpha_bar = alpha_bar.to(x)[..., None]  # (B, 1, 1)
@@ -70,7 +74,7 @@ class GaussianMixture:
 
     def cdf(self, x: Tensor) -> Tensor:
         """P(X <= x) on the line: (B, 1) -> (B, 1). Raises ValueError unless d = 1."""
-        self._on_the_line(x)
+        self._on_the_line("x", x)
         weights, means, std = (m.flatten().to(x) for m in (self.weights, self.means, self.variances.sqrt()))
         return (weights * torch.special.ndtr((x - means) / std)).sum(1, keepdim=True)  # (B, K) -> (B, 1)
 
@@ -80,7 +84,7 @@ class GaussianMixture:
         Along the probability flow of a density on the line each sample keeps its quantile, so that
         `diffuse(b).quantile(diffuse(a).cdf(x))` is where the flow takes x from noise level a to b, exactly.
         """
-        self._on_the_line(u)
+        self._on_the_line("u", u)
         far = 10 * float(self.variances.sqrt().max())
         low = torch.full_like(u, float(self.means.min()) - far)
         high = torch.full_like(u, float(self.means.max()) + far)
@@ -90,21 +94,22 @@ class GaussianMixture:
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return (low + high) / 2
 
-    def _on_the_line(self, x: Tensor) -> None:
-        if self.means.shape[1] != 1 or x.ndim != 2 or x.shape[1] != 1:
-            raise ValueError(f"x has shape {tuple(x.shape)} and d is {self.means.shape[1]}; want (B, 1) and d = 1")
+    def _on_the_line(self, name: str, x: Tensor) -> None:
+        if self.means.shape[1] != 1:
+            raise ValueError(f"d is {self.means.shape[1]}; want a mixture on the line, d = 1")
+        checks.shaped(name, x, "B", 1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n independent samples, (n, d), in the dtype of the means."""
         checks.count("n", n)
+        checks.instance("generator", generator, torch.Generator, type(None))
         k = torch.multinomial(self.weights, n, replacement=True, generator=generator)  # (n,)
         z = torch.randn(n, self.means.shape[1], dtype=self.means.dtype, generator=generator)
         return self.means[k] + torch.einsum("nij,nj->ni", self.axes[k], self.variances[k].sqrt() * z)
 
     def component(self, k: int) -> "GaussianMixture":
         """p(x|k), the k-th Gaussian alone."""
-        if not 0 <= k < len(self.weights):
-            raise ValueError(f"k is {k}; want a component from 0 to {len(self.weights) - 1}")
+        checks.count("k", k, len(self.weights) - 1, low=0)
         return GaussianMixture(torch.ones_like(self.weights[:1]), self.means[k : k + 1], self.covariances[k : k + 1])
 
     def diffuse(self, alpha_bar: float) -> "GaussianMixture":
@@ -115,6 +120,7 @@ class GaussianMixture:
 
     def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
         """The exact arrow eps(x_t, t) = E[eps|x_t] = -sqrt(1 - alpha_bar_t) grad log q(x_t)."""
+        checks.instance("schedule", schedule, NoiseSchedule)
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             alpha_bar = schedule.at(t, x_t)  # (B, 1)

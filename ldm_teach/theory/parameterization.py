@@ -16,12 +16,20 @@ from torch import Tensor
 from ldm_teach import checks
 
 
-def level(name: str, value: Tensor | float, high: float) -> None:
-    """Raises ValueError unless the noise level is a floating-point tensor, or a number in [0, high]."""
-    if isinstance(value, Tensor):
-        checks.floating(name, value)
-    else:
+def level(name: str, value: Tensor | float, high: float, x: Tensor | None = None) -> None:
+    """Raises ValueError unless the noise level is a floating-point tensor, or a number in [0, high].
+
+    Where there is an x, a tensor must have no dimension more than x, and in each one entry or as many as x.
+    """
+    if not isinstance(value, Tensor):
         checks.between(name, value, 0, high)
+        return
+    checks.floating(name, value)
+    if x is not None:
+        sides = zip(reversed(value.shape), reversed(x.shape), strict=False)
+        if value.ndim > x.ndim or any(a not in (1, b) for a, b in sides):
+            raise ValueError(f"{name} is {checks.describe(value)}; want one that broadcasts to {tuple(x.shape)}")
+        checks.movable(name, value, x)
 
 
 def amplitudes(alpha_bar: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,7 +37,7 @@ def amplitudes(alpha_bar: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
 
     The roots are taken in alpha_bar's own precision: in half precision 1 - alpha_bar would be 0 at the first steps.
     """
-    level("alpha_bar", alpha_bar, 1)
+    level("alpha_bar", alpha_bar, 1, x)
     signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     return (
         torch.as_tensor(signal, dtype=x.dtype, device=x.device),
@@ -131,6 +139,8 @@ def sigma_from_alpha_bar(alpha_bar: Tensor | float) -> Tensor | float:
     alpha_bar: in (0, 1], a number or a tensor. Source: Song et al. 2021 (DDIM), sec. 4.3; Karras et al. 2022, table 1.
     """
     level("alpha_bar", alpha_bar, 1)
+    if not isinstance(alpha_bar, Tensor):
+        checks.positive("alpha_bar", alpha_bar)
     return ((1 - alpha_bar) / alpha_bar) ** 0.5
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 from ldm_teach import checks
 from ldm_teach.theory.tensors import per_row
 
+MOST_STEPS = 1_000_000  # of a forward process: with more the differences of alpha_bar are no longer above rounding
+
 
 class Denoiser(Protocol):
     """The one arrow: the noise that is predicted in x_t (B, *D) at timesteps t (B,) int64, eps_hat (B, *D)."""
@@ -42,8 +44,11 @@ class NoiseSchedule:
 
     @classmethod
     def from_betas(cls, betas: Tensor) -> "NoiseSchedule":
-        """alpha_bar_t = prod_{s <= t} (1 - beta_s) for betas (T,). Source: Ho et al. 2020, eq. 4."""
-        return cls((1 - betas.double()).cumprod(0))
+        """alpha_bar_t = prod_{s <= t} (1 - beta_s) for betas (T,) inside (0, 1). Source: Ho et al. 2020, eq. 4."""
+        betas = checks.shaped("betas", betas, "T", read=True).double().cpu()
+        if not ((betas > 0) & (betas < 1)).all():
+            raise ValueError(f"betas are from {betas.min():g} to {betas.max():g}; want numbers inside (0, 1)")
+        return cls((1 - betas).cumprod(0))
 
     @classmethod
     def linear(
@@ -73,7 +78,7 @@ class NoiseSchedule:
     @classmethod
     def cosine(cls, num_steps: int = 1000) -> "NoiseSchedule":
         """alpha_bar falls as cos^2, each beta at most 0.999. Source: Nichol & Dhariwal 2021, eq. 17."""
-        checks.count("num_steps", num_steps)
+        checks.count("num_steps", num_steps, MOST_STEPS)
         edges = torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
         f = torch.cos((edges + 0.008) / 1.008 * math.pi / 2) ** 2
         return cls.from_betas((1 - f[1:] / f[:-1]).clamp(max=0.999))
@@ -89,7 +94,7 @@ class NoiseSchedule:
         t = -1 is clean data, alpha_bar = 1, as in `walk`. It stays in float64, where the device has it, so that 1 -
         alpha_bar is exact; the conversions cast to x's dtype.
         """
-        checks.timesteps(t, x)
+        checks.timesteps(t, checks.tensor("x", x))
         dtype = torch.float32 if x.device.type == "mps" else torch.float64
         table = torch.cat([torch.ones(1, dtype=torch.float64), self.alpha_bar]).to(dtype).to(x.device)
         return per_row(table[t.to(x.device) + 1], x)
@@ -130,10 +135,10 @@ def betas_for(
 
     Raises ValueError for a number of steps below 1 and betas that are not in (0, 1), which a default may exceed.
     """
-    checks.count("num_steps", num_steps)
-    for beta in given:
-        if beta is not None and not 0 < checks.between("beta", beta, 0, 1) < 1:
-            raise ValueError(f"beta is {beta}; want a number inside (0, 1)")
+    checks.count("num_steps", num_steps, MOST_STEPS)
+    for name, beta in zip(("beta_start", "beta_end"), given, strict=True):
+        if beta is not None and not 0 < checks.between(name, beta, 0, 1) < 1:
+            raise ValueError(f"{name} is {beta}; want a number inside (0, 1)")
     follow = (1000 / num_steps * default for default in defaults)
     start, end = (default if beta is None else beta for beta, default in zip(given, follow, strict=True))
     return start, end

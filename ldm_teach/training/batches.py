@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ldm_teach import checks
+
 
 class Batches(Dataset):
     """An endless sequence of shuffled batches: `batches[i]` is a pure function of the columns, the seed and i.
@@ -16,12 +18,14 @@ class Batches(Dataset):
     """
 
     def __init__(self, *columns: Tensor, batch_size: int, seed: int = 0):
+        for i, column in enumerate(columns):
+            if not checks.tensor(f"columns[{i}]", column).ndim or not len(checks.content(f"columns[{i}]", column)):
+                raise ValueError(f"columns[{i}] is {checks.describe(column)}; want (N, ...) with N at least 1")
         lengths = [len(column) for column in columns]
         if len(set(lengths)) != 1:
             raise ValueError(f"columns have lengths {lengths}; want one length for all")
-        if not 1 <= batch_size <= lengths[0]:
-            raise ValueError(f"batch_size is {batch_size}; want 1 to {lengths[0]}, the number of rows")
-        self.columns, self.batch_size, self.seed = columns, batch_size, seed
+        self.batch_size = checks.count("batch_size", batch_size, lengths[0])  # at most the number of rows
+        self.columns, self.seed = columns, checks.seed(seed)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def fingerprint(self) -> str:
@@ -33,7 +37,7 @@ class Batches(Dataset):
         return digest.hexdigest()[:16]
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        epoch, k = divmod(index, len(self.columns[0]) // self.batch_size)
+        epoch, k = divmod(checks.count("index", index, low=0), len(self.columns[0]) // self.batch_size)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
             self._epoch, self._order = epoch, torch.randperm(len(self.columns[0]), generator=generator)

@@ -15,7 +15,7 @@ def choose_device(name: str | None = None) -> torch.device:
         available.insert(0, "cuda")
     if name is None:
         name = available[0]
-    if name not in available:
+    if not isinstance(name, str) or name not in available:
         raise ValueError(f"device is {name!r}; this machine has {', '.join(available)}")
     return torch.device(name)
 

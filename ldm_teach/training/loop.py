@@ -35,12 +35,12 @@ class TrainingStep(NamedTuple):
 
 def linear_decay(progress: float) -> float:
     """The factor on the learning rate at `progress` in [0, 1]: from 1 straight to 0."""
-    return 1 - progress
+    return 1 - checks.between("progress", progress, 0, 1)
 
 
 def cosine_decay(progress: float) -> float:
     """The factor on the learning rate at `progress` in [0, 1]: half a cosine from 1 to 0 (Loshchilov & Hutter 2017)."""
-    return (1 + math.cos(math.pi * progress)) / 2
+    return (1 + math.cos(math.pi * checks.between("progress", progress, 0, 1))) / 2
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,17 @@ class FitSettings:
     def __post_init__(self):
         checks.count("num_steps", self.num_steps)
         checks.positive("learning_rate", self.learning_rate)
-        checks.between("warmup_steps", self.warmup_steps, 0, math.inf)
+        checks.positive("max_gradient_norm", self.max_gradient_norm)
+        for name in ("warmup_steps", "weight_decay"):
+            checks.between(name, getattr(self, name), 0, math.inf)
+        checks.between("average_decay", self.average_decay, 0, 1)
+        checks.function("decay", self.decay, "progress")
+        checks.seed(self.seed)
 
     def rate(self, step: int) -> float:
         """The learning rate of step 0, 1, ..., num_steps - 1."""
-        return self.learning_rate * min(1, (step + 1) / (self.warmup_steps + 1)) * self.decay(step / self.num_steps)
+        decay = checks.finite("what decay returns", self.decay(step / self.num_steps))
+        return self.learning_rate * min(1, (step + 1) / (self.warmup_steps + 1)) * decay
 
 
 @torch.no_grad()
@@ -115,8 +121,14 @@ def fit(
     training works, and a state of other settings (`num_steps` may grow); FileNotFoundError where there is nothing to
     resume from; FloatingPointError at the first loss that is not finite, before it does any harm.
     """
+    checks.instance("settings", settings, FitSettings, type(None))
     settings = FitSettings(**changes) if settings is None else replace(settings, **changes)
+    check_parts(model, loss, batches, average)
     checks.count("save_every", save_every)
+    checks.count("workers", workers, 1000, low=0)
+    checks.flag("resume", resume)
+    if mixed_precision is not None:
+        checks.word("mixed_precision", mixed_precision, ("no", "bf16", "fp16"))
     if resume and directory is None:
         raise ValueError("resume is True but directory is None; want the directory of the checkpoint to go on from")
     accelerator = make_accelerator(choose_device(device), mixed_precision)
@@ -131,7 +143,7 @@ def fit(
         weight_decay=settings.weight_decay,
     )
     described = describe_training(settings, batches, average is not None, accelerator.mixed_precision, processes)
-    state, first = None if directory is None else Path(directory), 0
+    state, first = None if directory is None else checks.path("directory", directory), 0
     with contextlib.ExitStack() as stack:
         if state is not None:
             if rank == 0:
@@ -165,6 +177,8 @@ def fit(
                 batch = tuple(b.to(place, non_blocking=True) if isinstance(b, Tensor) else b for b in next(loader))
                 with accelerator.autocast():
                     value = loss(prepared, batch, generator)
+                if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
+                    raise ValueError(f"loss returns {checks.describe(value)}; want a scalar that depends on the model")
                 if not math.isfinite(float(value.detach())):
                     raise FloatingPointError(
                         f"the loss is {float(value.detach())} at step {step + 1}; nothing of this step is kept. Try a "
@@ -189,6 +203,18 @@ def fit(
             except GeneratorExit:  # closed between two steps, by Ctrl-C or by a consumer that has seen enough
                 save(done)
                 raise
+
+
+def check_parts(model: nn.Module, loss: Loss, batches: Batches, average: nn.Module | None) -> None:
+    """Raises ValueError for what cannot be trained with, and for an average that is no copy of the model."""
+    checks.function("loss", loss, "(model, batch, generator)")
+    checks.instance("batches", batches, Batches)
+    trained = [p.shape for p in checks.instance("model", model, nn.Module).parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError(f"model is {checks.describe(model)}; want one with parameters to train")
+    checks.instance("average", average, nn.Module, type(None))
+    if average is not None and [p.shape for p in average.parameters()] != [p.shape for p in model.parameters()]:
+        raise ValueError(f"average is {checks.describe(average)}; want a copy.deepcopy of the model")
 
 
 def describe_training(

@@ -1,5 +1,6 @@
 """What each training minimizes: a loss is a function (model, batch, generator) -> scalar."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldm_teach import checks
 from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.critic import CriticizedAutoencoder
@@ -14,6 +16,7 @@ from ldm_teach.models.vector_quantization import Codes
 from ldm_teach.models.vgg import VGGFeatures
 from ldm_teach.theory.parameterization import v_from_eps
 from ldm_teach.theory.schedule import NoiseSchedule
+from ldm_teach.theory.tensors import draw_like
 
 
 def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
@@ -24,6 +27,8 @@ def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generato
 
 def mirrored(loss):
     """The same loss on batches (x (B, C, H, W), ...) of which a random half of the images is mirrored left to right."""
+
+    checks.function("loss", loss, "(model, batch, generator)")
 
     def on_mirrored(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
         x, *rest = batch
@@ -40,6 +45,8 @@ def perceptual_distance(network: ImageClassifier | VGGFeatures, x: Tensor, y: Te
     the image and summed over the layers. Source: Zhang et al. 2018 (LPIPS), eq. 1 with all weights one, on the features
     of a network of the same domain.
     """
+    checks.instance("network", network, ImageClassifier, VGGFeatures)
+    checks.same_shape(x=x, y=y)
     distance = torch.zeros((), device=x.device)
     for a, b in zip(network.features(x), network.features(y), strict=True):
         a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)  # (B, C_l, H_l, W_l), unit length over C_l
@@ -49,12 +56,12 @@ def perceptual_distance(network: ImageClassifier | VGGFeatures, x: Tensor, y: Te
 
 def kl_per_element(posterior: DiagonalGaussian) -> Tensor:
     """KL(q(z|x) || N(0, I)) in nats, averaged over the images and the elements of the latent: scalar."""
-    return posterior.kl().mean()
+    return checks.instance("posterior", posterior, DiagonalGaussian).kl().mean()
 
 
 def kl_per_image(posterior: DiagonalGaussian) -> Tensor:
     """KL(q(z|x) || N(0, I)) in nats an image: the sum over the latent, averaged over the images. Scalar."""
-    return posterior.kl().flatten(1).sum(1).mean()
+    return checks.instance("posterior", posterior, DiagonalGaussian).kl().flatten(1).sum(1).mean()
 
 
 def codebook_loss(codes: Codes, commitment: float = 0.25) -> Tensor:
@@ -62,6 +69,8 @@ def codebook_loss(codes: Codes, commitment: float = 0.25) -> Tensor:
 
     sg stops the gradient. Source: van den Oord et al. 2017, eq. 3.
     """
+    checks.instance("codes", codes, Codes)
+    commitment = checks.between("commitment", commitment, 0, math.inf)
     return F.mse_loss(codes.quantized, codes.z.detach()) + commitment * F.mse_loss(codes.z, codes.quantized.detach())
 
 
@@ -71,12 +80,21 @@ def reconstruction_loss(network: ImageClassifier | VGGFeatures | None, perceptua
     `network` = None leaves the perceptual term out.
     """
 
+    checks.instance("network", network, ImageClassifier, VGGFeatures, type(None))
+    perceptual_weight = checks.between("perceptual_weight", perceptual_weight, 0, math.inf)
+
     def distance(x: Tensor, y: Tensor) -> Tensor:
         if network is None or not perceptual_weight:
             return F.mse_loss(x, y)
         return F.mse_loss(x, y) + perceptual_weight * perceptual_distance(network.to(x.device), x, y)
 
     return distance
+
+
+def checked(regularizer: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
+    """The regularizer, which raises ValueError where it is no function of the latent that returns a scalar."""
+    checks.function("regularizer", regularizer, "the latent")
+    return lambda latent: checks.shaped("what regularizer returns", regularizer(latent))
 
 
 def autoencoder_loss(
@@ -91,16 +109,20 @@ def autoencoder_loss(
     Returns a loss on batches (x (B, C, H, W), ...) for an autoencoder.
     """
     distance = reconstruction_loss(network, perceptual_weight)
+    penalty = checked(regularizer)
+    weight = checks.between("weight", weight, 0, math.inf)
 
     def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
         reconstruction, latent = model(batch[0], generator)
-        return distance(reconstruction, batch[0]) + weight * regularizer(latent)
+        return distance(reconstruction, batch[0]) + weight * penalty(latent)
 
     return loss
 
 
 def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
     """What a critic minimizes: E max(0, 1 - D(real)) / 2 + E max(0, 1 + D(fake)) / 2. Source: Lim & Ye 2017, eq. 5."""
+    checks.floating("real", real)
+    checks.floating("fake", fake)
     return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
 
 
@@ -129,6 +151,10 @@ def adversarial_loss(
     Rombach et al. 2022, appendix G.
     """
     distance = reconstruction_loss(network, perceptual_weight)
+    penalty = checked(regularizer)
+    weight = checks.between("weight", weight, 0, math.inf)
+    critic_weight = checks.between("critic_weight", critic_weight, 0, math.inf)
+    checks.count("critic_start", critic_start, low=0)
 
     def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
         x = batch[0]
@@ -136,7 +162,7 @@ def adversarial_loss(
         reconstruction, adversarial = distance(seen.reconstruction, x), -seen.fooled.mean()
         layer = cast(CriticizedAutoencoder, getattr(model, "module", model)).last_layer
         balance = (seen.steps >= critic_start) * critic_weight * adaptive_weight(reconstruction, adversarial, layer)
-        autoencoder_part = reconstruction + weight * regularizer(seen.latent) + balance * adversarial
+        autoencoder_part = reconstruction + weight * penalty(seen.latent) + balance * adversarial
         return autoencoder_part + hinge_loss(seen.real, seen.fake)
 
     return loss
@@ -149,13 +175,17 @@ def spread_timesteps(
 
     Which makes the gradient less noisy. Source: Kingma et al. 2021, appendix I.1.
     """
+    checks.counts(batch_size=batch_size, num_steps=num_steps)
+    checks.instance("generator", generator, torch.Generator, type(None))
+    checks.instance("device", device, torch.device)
     first = torch.randint(num_steps, (1,), generator=generator, device=device)
     return (first + num_steps * torch.arange(batch_size, device=device) // batch_size) % num_steps
 
 
 def draw_latents(mean: Tensor, std: Tensor, generator: torch.Generator | None) -> Tensor:
     """A fresh z_0 ~ N(mean, std^2) from the moments of the posterior of each image, all (B, c, h, w)."""
-    return mean + std * torch.randn(mean.shape, generator=generator, device=mean.device)
+    checks.same_shape(mean=mean, std=std)
+    return mean + std * draw_like(mean, generator)
 
 
 def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
@@ -165,6 +195,9 @@ def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
     standardized latents, from which z_0 is drawn afresh each time. Source: Ho et al. 2020, eq. 14, for v as in Salimans
     & Ho 2022, sec. 4; dropping, Ho & Salimans 2022, algorithm 1.
     """
+
+    checks.instance("schedule", schedule, NoiseSchedule)
+    checks.between("drop", drop, 0, 1)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
         mean, std, condition = batch
@@ -185,12 +218,13 @@ def noisy_classification_loss(schedule: NoiseSchedule, *, num_steps: int | None 
     num_steps = 1 makes a classifier that never saw noise to speak of. Returns a loss on batches (mean (B, c, h, w), std
     (B, c, h, w), y (B,)) as those of `diffusion_loss`. Source: Dhariwal & Nichol 2021, sec. 4.1.
     """
-    num_steps = num_steps or schedule.num_steps
+    checks.instance("schedule", schedule, NoiseSchedule)
+    steps = schedule.num_steps if num_steps is None else checks.count("num_steps", num_steps, schedule.num_steps)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
         mean, std, y = batch
         eps = torch.randn(mean.shape, generator=generator, device=mean.device)
-        t = spread_timesteps(len(mean), num_steps, generator, mean.device)
+        t = spread_timesteps(len(mean), steps, generator, mean.device)
         return F.cross_entropy(model(schedule.add_noise(draw_latents(mean, std, generator), t, eps), t), y)
 
     return loss
@@ -202,7 +236,7 @@ def score_matching_loss(sigmas: Sequence[float]):
     The level is uniform over `sigmas`; the weight sigma^2 lets every level count alike. The mean is over the dimensions
     too. Returns a loss on batches (x0 (B, d),). Source: Vincent 2011, eq. 9; Song & Ermon 2019, eq. 5 and 6.
     """
-    levels = torch.tensor(sigmas)
+    levels = torch.tensor([checks.positive("sigmas", sigma) for sigma in checks.numbers("sigmas", sigmas)])
 
     def loss(model: nn.Module, batch: tuple[Tensor], generator: torch.Generator | None) -> Tensor:
         (x0,) = batch

@@ -207,7 +207,7 @@ def test_later_items_cover_earlier_ones():
         (lambda: render(parse("a small red circle")), "row of .* is None; want an int from 4 to 27"),
         (lambda: render_map(Scene((Item("cross", "red", "small", 9, 28),))), "column of .* is 28"),
         (lambda: shapes(0), "num_scenes is 0"),
-        (lambda: shapes(1, num_items=4), "num_items is 4; want None, 1, 2 or 3"),
+        (lambda: shapes(1, num_items=4), "num_items is 4; want an int from 1 to 3"),
         (lambda: shapes(1, held_out_for="pair"), "held_out_for is 'pair'; want None or, with train=False"),
         (lambda: shapes(1, train=False, held_out_for="colour"), "held_out_for is 'colour'"),
         (lambda: shapes(1, train=False, held_out_for="combination", num_items=3), "num_items is 3; want 2 or None"),

@@ -114,15 +114,24 @@ def test_kinds_are_read_alike_often_from_noise_free_pictures(drawn):
     [
         (
             lambda: read_scene(torch.zeros(1, 3, 28, 28)),
-            r"x is a float32 tensor of shape \(1, 3, 28, 28\); want \(B, 3",
+            r"x is a float32 tensor of shape \(1, 3, 28, 28\); want floating-point of shape \(B, 3",
         ),
         (lambda: read_scene(torch.zeros(1, 3, 32, 32).byte()), "x is a uint8 tensor"),
-        (lambda: read_map(torch.zeros(3, 32, 32)), r"want \(B, 3, 32, 32\)"),
+        (
+            lambda: read_map(torch.zeros(3, 32, 32)),
+            r"x is .* \(3, 32, 32\); want floating-point of shape \(B, 3, 32, 32\)",
+        ),
         (lambda: adherence(torch.zeros(2, 3, 32, 32), ["a red circle"]), "x and captions have lengths 2 and 1"),
         (lambda: adherence(torch.zeros(1, 3, 32, 32), ["a red hexagon"]), "the word 'hexagon'"),
-        (lambda: mean_iou(torch.zeros(2, 2).long(), torch.zeros(2, 3).long()), "want int64 of one shape"),
-        (lambda: mean_iou(torch.zeros(2), torch.zeros(2)), "are a float32 tensor .* want int64"),
-        (lambda: mean_iou(torch.tensor([0]), torch.tensor([5])), "maps hold classes from 0 to 5; want 0 to 4"),
+        (
+            lambda: mean_iou(torch.zeros(2, 2).long(), torch.zeros(2, 3).long()),
+            r"maps_b .* \(2, 3\); want .* \(2, 2\)",
+        ),
+        (lambda: mean_iou(torch.zeros(2), torch.zeros(2)), "maps_a is a float32 tensor .* want int64"),
+        (
+            lambda: mean_iou(torch.tensor([0]), torch.tensor([5])),
+            "hold classes from 0 to 5; num_classes wants 0 to 4",
+        ),
     ],
 )
 def test_bad_arguments(call, words):

@@ -115,7 +115,7 @@ def test_its_training_loss_and_its_logits_on_a_fake_gpu_mix_no_devices():
         (lambda c, z: c.log_prob([0, 3]), r"condition holds labels \[0, 3\]; want classes from 0 to 2"),
         (lambda c, z: c.log_prob(torch.zeros(3)), r"condition is a float32 tensor of shape \(3,\); want class labels"),
         (lambda c, z: c.log_prob(LABELS[:5])(z, T), r"x has 6 rows and the condition 5 labels"),
-        (lambda c, z: c(z[:, :1], T), r"z_t has shape \(6, 1, 8, 8\); want \(B, 2, H, W\)"),
+        (lambda c, z: c(z[:, :1], T), r"\(6, 1, 8, 8\); want floating-point of shape \(B, 2, H, W\)"),
     ],
 )
 def test_bad_arguments(z, call, words):

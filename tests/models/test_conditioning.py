@@ -107,11 +107,11 @@ def test_spatial_tokens_lie_where_their_square_lies():
     "name, condition, words",
     [
         ("label", [0, 3], r"condition holds labels \[0, 3\]; want classes from 0 to 2"),
-        ("text", "a red circle", "condition is 'a red circle'; want a list of captions"),
+        ("text", "a red circle", "condition is 'a red circle'; want a list of str"),
         ("text", ["a green circle"], "has the unknown word 'green'; want words of: a, red, blue"),
         ("text", ["a a a a a a a"], "has 7 words; want 1 to 6"),
         ("text", [""], "has 0 words; want 1 to 6"),
-        ("text", [3], r"condition is \[3\]; want a list of captions"),
+        ("text", [3], r"condition is \[3\]; want a list of str"),
         ("text", torch.zeros(2, 6), r"condition is a float32 tensor of shape \(2, 6\); want captions, or int64"),
         ("map", torch.zeros(2, 12, 12), r"want maps, int64 of shape \(B, 12, 12\)"),
         ("map", torch.full((2, 12, 12), 5), "condition holds map values from 5 to 5; want classes from 0 to 4"),

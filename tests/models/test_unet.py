@@ -40,10 +40,10 @@ def test_the_order_of_tokens_does_not_matter(unet):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (lambda x, t, k: (x[:, :2], t, k), r"x has shape \(4, 2, 8, 8\); want \(B, 3, H, W\)"),
+        (lambda x, t, k: (x[:, :2], t, k), r"\(4, 2, 8, 8\); want floating-point of shape \(B, 3, H, W\)"),
         (lambda x, t, k: (x[..., :7], t, k), "divisible by 2"),
-        (lambda x, t, k: (x, t[:3], k), r"t has shape \(3,\); want \(4,\)"),
-        (lambda x, t, k: (x, t, k[:, :, :4]), r"tokens have shape \(4, 5, 4\); want \(4, L, 8\)"),
+        (lambda x, t, k: (x, t[:3], k), r"t is a int64 tensor of shape \(3,\); want an int64 tensor of shape \(4,\)"),
+        (lambda x, t, k: (x, t, k[:, :, :4]), r"\(4, 5, 4\); want floating-point of shape \(4, L, 8\)"),
     ],
 )
 def test_bad_arguments(unet, change, words):
@@ -74,7 +74,7 @@ def test_concatenated_tokens_are_laid_out_row_by_row():
     assert unet(x, t, tokens).shape == x.shape and not torch.allclose(unet(x, t, tokens), unet(x, t, -tokens))
     assert torch.equal(seen[0][:, :3], x) and torch.equal(seen[0][:, 3:, 2, 5], tokens[:, 2 * 8 + 5])
     assert not any("cross_attention" in name for name, _ in unet.named_parameters())
-    with pytest.raises(ValueError, match="tokens are 5; to be concatenated want 64"):
+    with pytest.raises(ValueError, match="\\(4, 5, 8\\); want floating-point of shape \\(4, 64, 8\\)"):
         unet(x, t, tokens[:, :5])
 
 

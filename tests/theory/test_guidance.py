@@ -240,7 +240,7 @@ def test_on_one_gaussian_guided_ddim_misses_the_tilted_density():
         (lambda: rescaled(guide, guide, SCHEDULE, 1.5), "phi is 1.5; want a number from 0 to 1"),
         (
             lambda: gradient(lambda x, t: x, torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)),
-            r"log_prob returns a float32 tensor of shape \(4, 2\); want shape \(4,\)",
+            r"what log_prob returns is a float32 tensor of shape \(4, 2\); want floating-point of shape \(4,\)",
         ),
     ],
 )

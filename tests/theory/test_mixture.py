@@ -127,10 +127,13 @@ def test_float32_points_give_float32(mixture):
             lambda m: GaussianMixture(torch.ones(1), torch.zeros(1, 2), torch.tensor([[[2.0, 1], [0, 2]]])),
             "not symmetric",
         ),
-        (lambda m: m.log_prob(torch.zeros(3, 5)), r"x has shape \(3, 5\); want \(B, 2\)"),
-        (lambda m: m.cdf(torch.zeros(3, 2)), r"x has shape \(3, 2\) and d is 2; want \(B, 1\) and d = 1"),
+        (
+            lambda m: m.log_prob(torch.zeros(3, 5)),
+            r"x is a float32 tensor of shape \(3, 5\); want floating-point of shape \(B, 2\)",
+        ),
+        (lambda m: m.cdf(torch.zeros(3, 2)), r"d is 2; want a mixture on the line"),
         (lambda m: m.sample(0), "n is 0; want an int of at least 1"),
-        (lambda m: m.component(3), "k is 3; want a component from 0 to 2"),
+        (lambda m: m.component(3), "k is 3; want an int from 0 to 2"),
         (lambda m: m.diffuse(2.0), "alpha_bar is 2.0; want a number from 0 to 1"),
     ],
 )

@@ -74,7 +74,7 @@ def test_add_noise_keeps_dtype_and_the_variance_of_unit_data(dtype):
         (lambda s: s.timesteps(0), "num_steps is 0; want an int from 1 to 1000"),
         (lambda s: s.timesteps(1001), "num_steps is 1001; want an int from 1 to 1000"),
         (lambda s: s.timesteps(2.0), r"num_steps is 2.0; want an int from 1 to 1000"),
-        (lambda s: NoiseSchedule.cosine(0), "num_steps is 0; want an int of at least 1"),
+        (lambda s: NoiseSchedule.cosine(0), "num_steps is 0; want an int from 1 to"),
         (lambda s: s.add_noise(torch.zeros(2, 3), torch.zeros(2).long(), torch.zeros(2, 4)), "shapes differ"),
         (
             lambda s: s.add_noise(torch.zeros(2, 3), torch.zeros(2), torch.zeros(2, 3)),
@@ -106,7 +106,7 @@ def test_a_walk_of_any_length_begins_in_noise(schedule, num_steps):
 def test_betas_that_are_given_are_taken_as_they_are():
     schedule = NoiseSchedule.linear(2000, 5e-5, 1e-2)
     assert float(schedule.alpha_bar[0]) == pytest.approx(1 - 5e-5)
-    with pytest.raises(ValueError, match="beta is 1; want a number inside"):
+    with pytest.raises(ValueError, match="beta_end is 1; want a number inside"):
         NoiseSchedule.linear(10, beta_end=1)
 
 

@@ -19,7 +19,7 @@ def test_batches_are_a_pure_function_of_seed_and_index():
     "call, words",
     [
         (lambda: Batches(torch.zeros(3), torch.zeros(4), batch_size=1), r"columns have lengths \[3, 4\]"),
-        (lambda: Batches(torch.zeros(3), batch_size=4), "batch_size is 4; want 1 to 3"),
+        (lambda: Batches(torch.zeros(3), batch_size=4), "batch_size is 4; want an int from 1 to 3"),
     ],
 )
 def test_bad_arguments(call, words):
