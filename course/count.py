@@ -14,7 +14,7 @@ from pathlib import Path
 
 KINDS = ("matter", "plotting", "assertion", "plumbing")
 PLOTTING_MODULES = ("interactive.plots", "interactive.pictures", "interactive.widgets")
-DRAWN_ON = re.compile(r"^(fig(ure)?|axe?s|axis|left|right|middle|above|below|each|panel)\d?$")
+DRAWN_ON = re.compile(r"^(fig(ure)?s?|axe?s|axis|left|right|middle|above|below|each)\d?$")
 
 
 def kinds(source: str, plotting: set[str]) -> Counter:
@@ -83,7 +83,7 @@ def read(path: Path) -> dict:
         digitless=sum(not re.search(r"\d", words) and "not attempted yet" not in words for words in printed),
         cells=len(cells),
         words=len(prose.split()),
-        exercises=len(re.findall(r"^#+ Exercise", prose + "".join("\n" + "".join(c["source"]) for c in cells), re.M)),
+        exercises=len(re.findall(r"### Exercise ", prose)),
         kB=round(path.stat().st_size / 1000),
     )
 

@@ -148,7 +148,7 @@ def test_what_a_learner_reads_is_the_matter(name):
 @pytest.mark.parametrize("name", ANATOMY)
 def test_a_prediction_is_answered_behind_the_word_answer(name):
     text = (COURSE / f"{name}.md").read_text()
-    assert len(folded(name, "Answer")) >= text.count("**Predict") >= 1
+    assert len(folded(name, "Answer")) >= text.count("**Predict.**") >= 1
 
 
 @pytest.mark.parametrize("name", ANATOMY)

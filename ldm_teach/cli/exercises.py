@@ -16,6 +16,7 @@ class Trial(NamedTuple):
     exercise: Exercise
     accepted: int
     named: int
+    slips: int
     faults: list[str]
 
 
@@ -37,8 +38,8 @@ def exercises() -> None:
     ]
     print(f"{'notebook':9} {'exercise':28} {'kind':11} {'stars':5} {'minutes':>7} {'accepted':>9} {'named':>7}")
     for trial in done:
-        made, slips = trial.exercise, len(list(trial.exercise.tried()))
-        accepted, named = f"{trial.accepted} of {len(made.right)}", f"{trial.named} of {slips}"
+        made = trial.exercise
+        accepted, named = f"{trial.accepted} of {len(made.right)}", f"{trial.named} of {trial.slips}"
         stars = "*" * made.stars
         print(f"{trial.notebook:9} {trial.name:28} {made.kind:11} {stars:5} {made.minutes:7} {accepted:>9} {named:>7}")
     faults = [f"{trial.name}: {fault}" for trial in done for fault in trial.faults]
@@ -50,11 +51,11 @@ def exercises() -> None:
 
 def try_answers(notebook: str, name: str, exercise: Exercise) -> Trial:
     """Judge every answer that an exercise knows."""
-    refused = [said for said in map(exercise.verdict, exercise.right) if not said.startswith("well done")]
-    unnamed = []
-    for words, answer in exercise.tried():
+    refused = [said for said in map(exercise.verdict, exercise.accepted()) if not said.startswith("well done")]
+    slips, unnamed = list(exercise.tried()), []
+    for words, answer in slips:
         said = exercise.verdict(answer)
         if not said.startswith("not yet") or words not in said:
             unnamed.append(f"{words!r} is judged {said!r}")
-    accepted, named = len(exercise.right) - len(refused), len(list(exercise.tried())) - len(unnamed)
-    return Trial(notebook, name, exercise, accepted, named, refused + unnamed)
+    accepted, named = len(exercise.right) - len(refused), len(slips) - len(unnamed)
+    return Trial(notebook, name, exercise, accepted, named, len(slips), refused + unnamed)

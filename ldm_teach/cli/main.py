@@ -22,7 +22,6 @@ COMMANDS = {
         "bench": "what the course costs this machine",
     },
     "look after": {
-        "exercises": "try every answer that the exercises of the notebooks know",
         "exercises": "try every answer that the checks of the notebooks know",
         "doctor": "is this machine ready, and what to do where it is not",
         "report": "docs/ and the tables of the README, from what the studies kept",
@@ -59,7 +58,8 @@ def overview() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
-    from ldm_teach.cli import doctor, exercises, report, sample, study, train  # here: Ctrl-C while torch loads is in `main`
+    # here, so that a Ctrl-C while torch is loaded is in `main`
+    from ldm_teach.cli import doctor, exercises, report, sample, study, train
 
     top = Parser(
         prog=PROGRAM,

@@ -16,6 +16,13 @@ Judge = Callable[..., str | None]
 
 
 @dataclass(frozen=True)
+class Made:
+    """An answer to be tried that takes time to make: it is made when it is tried."""
+
+    make: Callable[[], Any]
+
+
+@dataclass(frozen=True)
 class Exercise:
     """Something to do. Calling it with an answer prints the verdict; `hint(1)` to `hint(3)` help more and more.
 
@@ -56,9 +63,13 @@ class Exercise:
             raise ValueError(f"number is {number!r}; want 1, 2 or 3")
         print(f"hint {number} of 3: {self.hints[number - 1]}")
 
+    def accepted(self) -> Iterator[Any]:
+        """Each right answer that the exercise knows."""
+        yield from (answer.make() if isinstance(answer, Made) else answer for answer in self.right)
+
     def tried(self) -> Iterator[tuple[str, Any]]:
         """Each slip that the exercise knows: what the verdict must say, and an answer that it is said of."""
-        yield from self.slips.items()
+        yield from ((words, slip.make() if isinstance(slip, Made) else slip) for words, slip in self.slips.items())
         if hasattr(self.judge, "known_slips"):
             yield from self.judge.known_slips()
 
@@ -87,7 +98,7 @@ def where(error: Exception, answer: Any) -> str:
     body = getattr(answer, "__init__", answer) if isinstance(answer, type) else answer
     said, code = f"{type(error).__name__}: {error}", getattr(body, "__code__", None)
     if code is None:
-        return said
+        return str(error)  # not of the learner's code: the judge wants another kind of answer
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == code.co_filename]
     if not frames:
         return said

@@ -12,11 +12,13 @@ from ldm_teach.interactive.check import (
     quantization,
     samplers,
     score_matching,
+    start,
     words,
 )
 from ldm_teach.interactive.exercise import Exercise
 
 NOTEBOOKS: dict[str, ModuleType] = {
+    "00": start,
     "01": compression,
     "02": quantization,
     "03": langevin,
