@@ -68,6 +68,11 @@ def called(node: ast.AST) -> Iterator[tuple[str, str]]:
             yield getattr(root, "id", ""), name
 
 
+def stream(cell: dict) -> str:
+    """All that a cell printed."""
+    return "".join("".join(out["text"]) for out in cell["outputs"] if out["output_type"] == "stream")
+
+
 def read(path: Path) -> dict:
     """The figures of one executed notebook."""
     cells = json.loads(path.read_text())["cells"]
@@ -76,7 +81,7 @@ def read(path: Path) -> dict:
     plotting: set[str] = set()
     lines = sum((kinds("".join(cell["source"]), plotting) for cell in seen), Counter())
     prose = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    printed = ["".join(out["text"]) for cell in seen for out in cell["outputs"] if out["output_type"] == "stream"]
+    printed = [words for words in map(stream, seen) if words]
     return {kind: lines[kind] for kind in KINDS} | dict(
         share=lines["plotting"] / max(1, lines.total()),
         folded=len(code) - len(seen),

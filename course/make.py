@@ -45,6 +45,7 @@ def make(text: Path) -> Path:
         resources=dict(metadata=dict(path=NOTEBOOKS)),
         store_widget_state=False,
         record_timing=False,
+        coalesce_streams=True,
     )
     client.execute()
     for cell in notebook.cells:

@@ -15,7 +15,7 @@ from ldm_teach import checks
 from ldm_teach.data.captions import KINDS
 from ldm_teach.interactive.plots import INK, PALETTE, figure_png, new_figure
 
-APART = 8  # pixels between pictures that were asked for and the samples
+APART = 8  # pixels between groups of pictures
 # Of a semantic map, on grey: beside grey, the palette's green and pink are the ones that colour-blind readers lose.
 MAP_COLOURS = dict(zip(KINDS, (PALETTE[5], PALETTE[1], PALETTE[7], "black"), strict=True))
 
@@ -27,10 +27,11 @@ def to_pixels(x: Tensor) -> np.ndarray:
     return ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def tile(x: Tensor, columns: int, gap: int = 2, asked: Tensor | None = None) -> np.ndarray:
+def tile(x: Tensor, columns: int, gap: int = 2, asked: Tensor | None = None, groups: int = 1) -> np.ndarray:
     """Images (B, C, H, W) in [-1, 1] side by side, row by row: uint8 RGBA (rows*(H+gap)-gap, ..., 4), the gaps clear.
 
-    asked: one picture (C, H, W) for each row, for a column of their own to the left, well apart.
+    asked: one picture (C, H, W) for each row, for a column of their own to the left, well apart.  groups: of as many
+    columns each, well apart.
     """
     pixels = to_pixels(x)
     if not pixels.size:
@@ -41,9 +42,12 @@ def tile(x: Tensor, columns: int, gap: int = 2, asked: Tensor | None = None) -> 
     rows = -(-count // columns)
     if asked is not None:
         checks.shaped("asked", asked, rows, "C", height, "W", read=True)
-    canvas = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    apart = APART - gap  # from group to group, besides the gap
+    size = rows * (height + gap) - gap, columns * (width + gap) - gap + (groups - 1) * apart
+    canvas = np.zeros((*size, 4), np.uint8)
     for i, image in enumerate(pixels):
-        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        row, column = divmod(i, columns)
+        top, left = row * (height + gap), column * (width + gap) + column * groups // columns * apart
         canvas[top : top + height, left : left + width, :3] = image  # grey (H, W, 1) as RGB
         canvas[top : top + height, left : left + width, 3] = 255
     if asked is None:
@@ -130,10 +134,11 @@ def labelled_grid(
     if asked is not None and len(checks.batch("asked", asked)) != len(rows):
         raise ValueError(f"asked holds {len(asked)} pictures; want one for each of {len(rows)} rows")
     each = len(x) // (len(rows) * len(columns))  # images side by side in a cell of the grid
-    canvas = tile(x, columns=each * len(columns), asked=asked)
+    gap, groups = (APART, len(columns)) if each > 1 else (2, 1)
+    canvas = tile(x, columns=each * len(columns), asked=asked, groups=groups)
     first = 0 if asked is None else asked.shape[-1] + APART
-    height, width = canvas.shape[0] / len(rows), (canvas.shape[1] - first) / len(columns)
-    ticks = {first + (i + 0.5) * width: name for i, name in enumerate(columns)}
+    height, step = canvas.shape[0] / len(rows), (canvas.shape[1] - first + gap) / len(columns)
+    ticks = {first + (i + 0.5) * step - gap / 2: name for i, name in enumerate(columns)}
     if asked is not None:
         ticks = {asked.shape[-1] / 2: "asked"} | ticks
     longest = max(len(line) for name in rows for line in name.split("\n"))

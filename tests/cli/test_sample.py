@@ -24,7 +24,7 @@ def test_sample_writes_a_picture(tmp_path, capsys):
     out = tmp_path / "folder" / "grid.png"
     cli.main(["sample", "--condition", "0", "9", "--w", "0", "2", "--count", "2", "--steps", "2", "--out", str(out)])
     assert f"wrote {out}" in capsys.readouterr().out
-    assert np.asarray(Image.open(out)).std() > 10
+    assert np.asarray(Image.open(out).convert("RGBA")).std() > 10
 
 
 def untrained(autoencoder: str, encoder: torch.nn.Module, directory: Path) -> LatentDiffusion:
@@ -60,7 +60,7 @@ def test_sample_draws_captions_each_in_its_row(tmp_path, grids):
     settings = dict(num_steps=2, generator=torch.Generator().manual_seed(0))
     wanted = model.sample([caption for caption in captions for _ in range(3)], w=2.0, **settings)
     torch.testing.assert_close(x.unflatten(0, (2, 2, 3))[:, 1].flatten(0, 1), wanted)
-    assert np.asarray(Image.open(out)).std() > 10
+    assert np.asarray(Image.open(out).convert("RGBA")).std() > 10
 
 
 def test_sample_draws_maps_with_what_was_asked_for(tmp_path, grids):

@@ -24,6 +24,9 @@ def test_tile_puts_images_row_by_row_on_a_clear_ground():
     beside = pictures.tile(x[:2], columns=1, gap=1, asked=x[:2])
     assert beside.shape == (5, 3 + pictures.APART + 3, 4) and (beside[:, -3:] == beside[:, :3]).all()
     assert (beside[:, 3:-3, 3] == 0).all()
+    apart = pictures.tile(torch.cat([x, x[:1]]), columns=4, gap=1, groups=2)
+    assert apart.shape == (2, 2 * (3 + 1 + 3) + pictures.APART, 4) and (apart[:, 7:-7, 3] == 0).all()
+    assert (apart[:, -3:, 3] == 255).all()
 
 
 def test_maps_are_grey_where_empty_and_have_a_colour_of_the_palette_for_each_kind():
@@ -52,6 +55,8 @@ def test_figures_have_titles_labels_and_alternative_text():
     axes = figure.axes[0]
     assert axes.get_title() == "a finding"
     assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b"]
+    assert axes.get_xticks().tolist() == [5, 5 + 10 + 8, 5 + 2 * (10 + 8)]  # the middles of two images of four pixels
+    assert pictures.labelled_grid(torch.zeros(3, 1, 4, 4), ["a"], ["c", "d", "e"], "").axes[0].get_xticks()[2] == 14
     asked = pictures.labelled_grid(torch.zeros(4, 1, 4, 4), ["a", "b"], ["c"], "", torch.ones(2, 1, 4, 4)).axes[0]
     assert [t.get_text() for t in asked.get_xticklabels()] == ["asked", "c"]
     picture = asked.images[0].get_array()

@@ -1,6 +1,7 @@
 import torch
 
 from ldm_teach.interactive.figures import start
+from ldm_teach.interactive.pictures import APART
 
 
 def test_the_figures_say_what_they_show():
@@ -18,4 +19,4 @@ def test_the_strip_has_a_row_for_each_class_and_a_column_for_each_weight():
     assert [t.get_text() for t in axes.get_yticklabels()] == ["T-shirt", "bag"]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["w = 0", "w = 1"]
     shown = axes.images[0].get_array()
-    assert [int(shown[y, x, 0]) for y in (0, 6) for x in (0, 18)] == [0, 13, 128, 140]
+    assert [int(shown[y, x, 0]) for y in (0, 6) for x in (0, 16 + APART)] == [0, 13, 128, 140]
