@@ -4,9 +4,12 @@ import signal
 
 import pytest
 import torch
+from torch import nn
 
 from ldm_teach.interactive.live import live
 from ldm_teach.interactive.widgets import Screen
+from ldm_teach.training.batches import Batches
+from ldm_teach.training.loop import fit
 from tests.helpers import training, weights
 
 
@@ -55,6 +58,21 @@ def test_stop_within_a_step_lets_the_step_end(capsys):
 
     assert list(live(steps(), 4, "walk")) == [0, 1, 2]
     assert "stopped after step 3" in capsys.readouterr().out
+
+
+def test_stop_within_a_step_of_fit_is_left_to_the_notebook(capsys):
+    model = nn.Linear(1, 1)
+
+    def loss(model, batch, generator):
+        if len(seen) == 2:
+            press_stop()
+        return model(batch[0]).square().mean()
+
+    seen, steps = [], fit(model, loss, Batches(torch.ones(4, 1), batch_size=2), num_steps=5, device="cpu")
+    for _ in range(2):
+        for step in live(steps, 5, "training"):
+            seen.append(step.step)
+    assert seen == [1, 2, 3, 4, 5] and "stopped after step 3; run the cell again to go on" in capsys.readouterr().out
 
 
 def test_a_second_stop_interrupts_at_once():
