@@ -190,7 +190,7 @@ BUGS = [
      "interactive/test_judges.py::test_right_answers_of_any_make_are_accepted_again_and_again"),
     ("a panel that its sliders keep", "interactive/panel.py", "weakly(self._changed)", "self._changed",
      "interactive/test_panel.py::test_a_panel_that_is_dropped_is_freed_with_its_model_and_its_widgets"),
-    ("a Stop that training takes from the notebook", "training/state.py", "if signal.getsignal(number) in own", "if own",
+    ("a Stop that training takes for itself", "training/state.py", "if signal.getsignal(number) in own", "if own",
      "interactive/test_live.py::test_stop_within_a_step_of_fit_is_left_to_the_notebook"),
     ("one factor of one case", "interactive/judges.py", "if torch.allclose(a, factor * b, rtol=1e-4, atol=1e-5):",
      "if factor:", "interactive/test_judges.py::test_wrong_answers_are_told_apart"),

@@ -69,9 +69,12 @@ def test_stop_within_a_step_of_fit_is_left_to_the_notebook(capsys):
         return model(batch[0]).square().mean()
 
     seen, steps = [], fit(model, loss, Batches(torch.ones(4, 1), batch_size=2), num_steps=5, device="cpu")
-    for _ in range(2):
-        for step in live(steps, 5, "training"):
-            seen.append(step.step)
+    try:
+        for _ in range(2):
+            for step in live(steps, 5, "training"):
+                seen.append(step.step)
+    except KeyboardInterrupt as interrupt:
+        pytest.fail(f"the training took it: {interrupt}")
     assert seen == [1, 2, 3, 4, 5] and "stopped after step 3; run the cell again to go on" in capsys.readouterr().out
 
 
