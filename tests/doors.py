@@ -35,7 +35,7 @@ from ldm_teach.models import (
     vector_quantization,
     vgg,
 )
-from ldm_teach.theory import guidance, langevin, mixture, parameterization, samplers, schedule, tensors
+from ldm_teach.theory import flow, guidance, langevin, mixture, parameterization, samplers, schedule, tensors
 from ldm_teach.training import batches, device, loop, losses
 from tests.helpers import make_tiny_model, seeded
 
@@ -213,7 +213,8 @@ FROM_ONE = (
     parameterization.ve_from_vp,
     parameterization.vp_from_ve,
 )
-for law, name in zip(FROM_ONE, ("eps", "score", "x_t", "x_ve"), strict=True):
+FROM_ONE += (flow.straight_from_vp, flow.vp_from_straight)
+for law, name in zip(FROM_ONE, ("eps", "score", "x_t", "x_ve", "x_t", "x_tau"), strict=True):
     door(law, **{name: (X, floats()), "alpha_bar": (0.5, number(0, 1) | spreads(2, 3))})
 for law, name in {
     parameterization.score_from_x0: "x0",
@@ -226,10 +227,20 @@ for law, name in {
     parameterization.eps_from_v: "v",
     parameterization.v_from_x0: "x0",
     parameterization.x0_from_v: "v",
+    flow.velocity_from_eps: "eps",
+    flow.velocity_from_x0: "x0",
+    flow.velocity_from_v: "v",
+    flow.velocity_from_score: "score",
+    flow.eps_from_velocity: "u",
+    flow.x0_from_velocity: "u",
+    flow.v_from_velocity: "u",
+    flow.score_from_velocity: "u",
 }.items():
     level = torch.tensor([[0.5], [0.9]]) if name == "v" else 0.5
     door(law, **{"x_t": (X, LIKE_X), name: (X + 1, LIKE_X), "alpha_bar": (level, number(0, 1) | spreads(2, 3))})
 door(parameterization.sigma_from_alpha_bar, alpha_bar=(0.5, number(1e-300, 1) | floats()))
+door(flow.tau_from_alpha_bar, alpha_bar=(0.5, number(0, 1) | floats()))
+door(flow.alpha_bar_from_tau, tau=(0.5, number(0, 1) | floats()))
 door(parameterization.alpha_bar_from_sigma, sigma=(0.5, number(0) | floats()))
 
 # theory/schedule
