@@ -180,6 +180,29 @@ def test_the_solutions_are_right(name):
         assert EXERCISES[exercise].verdict(answer).startswith("well done"), exercise
 
 
+def test_lines_are_counted_by_what_they_do():
+    source = """import torch
+from ldm_teach.interactive.plots import show
+def law(x):
+    y = x + 1
+    return y
+def picture(x):
+    axes.plot(x)
+    axes.set(xlabel="x")
+for step in range(3):
+    x = law(x)
+assert x > 0
+torch.testing.assert_close(x, x)
+print(x)
+picture(x)
+show(
+    x,
+)
+"""
+    want = dict(matter=3 + 2, plotting=3 + 1 + 3, assertion=2, plumbing=3)
+    assert count.kinds(source, set()) == want
+
+
 def test_editions_leave_out_solutions_or_put_them_where_they_belong(tmp_path):
     for edition in make.EDITIONS:
         make.write_edition(edition, tmp_path / edition, NAMES)
