@@ -24,9 +24,10 @@ def langevin(
     """Unadjusted Langevin: x <- x + delta/2 grad log p(x) + sqrt(delta) eps, eps ~ N(0, I).
 
     score: x (B, *D) -> grad log p(x) (B, *D).  step_size: delta, or a function k -> delta_k for k = 0, 1, ...: for a
-    fixed delta the chain's stationary law is not p; it is in the limit of steps with sum delta_k = inf and sum
-    delta_k^2 < inf. Raises ValueError for a step size that is not positive.
-    Source: Welling & Teh 2011, eq. 1 and 2 (their epsilon is our delta).
+    fixed delta the chain's stationary law is not p. With delta_k -> 0 and sum delta_k = inf the law of x tends to p,
+    where p is regular enough; that also sum delta_k^2 < inf is sufficient, not needed. Raises ValueError for a step
+    size that is not positive.
+    Source: Welling & Teh 2011, eq. 1 and 2 (their epsilon is our delta); of the steps, Teh, Thiery & Vollmer 2016.
     """
     checks.function("score", score, "x")
     randomness(generator, len(checks.batch("x", x)))
