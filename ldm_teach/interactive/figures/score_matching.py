@@ -90,7 +90,7 @@ def compare_fields(learned: Score, exact: Score, log_prob: Field, sigma: float, 
 
 
 def error_map(axes, learned: Score, exact: Score, log_prob: Field, sigma: float):
-    """The relative error on the plane, with a contour that holds nearly all of the density (down 4.6 nats: 99 %)."""
+    """The relative error on the plane, with a contour that holds nearly all of the density: 4.6 nats below its top."""
     grid = grid_points(EXTENT)
     picture = heatmap(axes, relative_error(learned, exact, grid, sigma), EXTENT, vmin=0, vmax=1, cmap="cividis_r")
     depth = log_prob(grid) - log_prob(grid).max()
