@@ -1,6 +1,6 @@
 """python course/count.py [FOLDER]: what a learner reads in each notebook: lines of code by kind, words, exercises.
 
-Cells whose source is folded (tag `check`) are not read, but counted as folded. A statement is an assertion, plotting
+Cells whose source is folded (tag `check`) are not read, but counted as folded; cells are those outside of exercises. A statement is an assertion, plotting
 (it calls a figure, an axis or a picture), plumbing (imports, printing), or else the matter: a law, a network, a loop.
 """
 
@@ -73,6 +73,17 @@ def stream(cell: dict) -> str:
     return "".join("".join(out["text"]) for out in cell["outputs"] if out["output_type"] == "stream")
 
 
+def outside_exercises(cells: list[dict]) -> int:
+    """How many cells do not lie between the heading of an exercise and its solution."""
+    inside, found = False, 0
+    for cell in cells:
+        source = "".join(cell["source"])
+        inside = inside or "### Exercise " in source
+        found += not inside
+        inside = inside and "<summary>Solution" not in source
+    return found
+
+
 def read(path: Path) -> dict:
     """The figures of one executed notebook."""
     cells = json.loads(path.read_text())["cells"]
@@ -86,7 +97,7 @@ def read(path: Path) -> dict:
         share=lines["plotting"] / max(1, lines.total()),
         folded=len(code) - len(seen),
         digitless=sum(not re.search(r"\d", words) and "not attempted yet" not in words for words in printed),
-        cells=len(cells),
+        cells=outside_exercises(cells),
         words=len(prose.split()),
         exercises=len(re.findall(r"### Exercise ", prose)),
         kB=round(path.stat().st_size / 1000),

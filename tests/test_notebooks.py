@@ -142,7 +142,7 @@ def test_what_a_learner_reads_is_the_matter(name):
     """Assertions are folded, plotting is little, every output has its number, no notebook is too long or too large."""
     row = count.read(NOTEBOOKS / f"{name}.ipynb")
     assert row["assertion"] == 0 and row["share"] <= 0.15 and row["digitless"] == 0, row
-    assert row["cells"] <= 45 + 3 * row["exercises"] and row["kB"] <= 600, row
+    assert row["cells"] <= 45 and row["kB"] <= 600, row
 
 
 @pytest.mark.parametrize("name", ANATOMY)

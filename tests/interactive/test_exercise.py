@@ -70,5 +70,9 @@ def test_a_judge_may_be_any_function_and_take_a_measurement():
     assert list(exercise.tried()) == [("3 is more", 2)]
 
 
-def test_a_tensor_is_no_reason_to_stumble():
-    assert not untouched(torch.ones(3))
+def test_a_short_answer_is_an_answer():
+    def described():
+        """One."""
+        return 1.0
+
+    assert not untouched(torch.ones(3)) and not untouched(lambda: 1.0) and not untouched(described)
