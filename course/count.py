@@ -1,6 +1,7 @@
 """python course/count.py [FOLDER]: what a learner reads in each notebook: lines of code by kind, words, exercises.
 
-Cells whose source is folded (tag `check`) are not read, but counted as folded; cells are those outside of exercises. A statement is an assertion, plotting
+Cells whose source is folded (tag `check`) are not read, but counted as folded; `cells` are the others that lie
+outside exercises. A statement is an assertion, plotting
 (it calls a figure, an axis or a picture), plumbing (imports, printing), or else the matter: a law, a network, a loop.
 """
 
@@ -74,12 +75,12 @@ def stream(cell: dict) -> str:
 
 
 def outside_exercises(cells: list[dict]) -> int:
-    """How many cells do not lie between the heading of an exercise and its solution."""
+    """How many cells are neither folded nor between the heading of an exercise and its solution."""
     inside, found = False, 0
     for cell in cells:
         source = "".join(cell["source"])
         inside = inside or "### Exercise " in source
-        found += not inside
+        found += not inside and "check" not in cell["metadata"].get("tags", ())
         inside = inside and "<summary>Solution" not in source
     return found
 
