@@ -91,9 +91,10 @@ def copies(case: Case) -> list[Tensor]:
 
 
 def agree(got: Sequence[Tensor], want: Sequence[Tensor]) -> bool:
-    """Are the results equal, case by case, to the precision of float32?"""
+    """Are the results equal, case by case, to the precision of float32? (A law has no NaN; an answer equals itself.)"""
     return all(
-        a.shape == b.shape and torch.allclose(a.detach().double(), b.detach().double(), rtol=1e-4, atol=1e-5)
+        a.shape == b.shape
+        and torch.allclose(a.detach().double(), b.detach().double(), rtol=1e-4, atol=1e-5, equal_nan=True)
         for a, b in zip(got, want, strict=True)
     )
 
