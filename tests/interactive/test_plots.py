@@ -1,9 +1,14 @@
+import io
+
+import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from ldm_teach.interactive import plots
+from ldm_teach.interactive.plots import palette_png
 
 
 def test_the_plane_is_drawn_the_right_way_round():
@@ -36,3 +41,20 @@ def test_a_title_that_an_edge_would_cut_is_made_to_fit_and_one_that_fits_is_left
         assert title.get_text().split() == words.split() or words.startswith("W")
     figure, title = titled(kind, "short $a  b$")
     assert plots.figure_png(figure) == plots.drawn(figure) and title.get_text() == "short $a  b$"
+
+
+def test_few_colours_are_kept_as_they_are_and_many_are_rounded_evenly():
+    few = np.zeros((16, 16, 4), np.uint8)
+    few[..., 0], few[..., 3] = np.arange(16) * 3, 255
+    few[0] = (9, 9, 9, 0)  # clear, whatever its colour
+    seen = np.asarray(Image.open(io.BytesIO(palette_png(few))).convert("RGBA"))
+    assert (seen[1:] == few[1:]).all() and not seen[0].any()
+    y, x = np.mgrid[:100, :100]
+    smooth = np.stack([x + y, 255 - x, 0 * x + 90, 0 * x + 255], axis=-1).astype(np.uint8)  # 10,000 colours
+    seen = np.asarray(Image.open(io.BytesIO(palette_png(smooth))).convert("RGBA")).astype(int)
+    assert np.abs(seen - smooth).max() <= 8 and len(np.unique(seen.reshape(-1, 4), axis=0)) > 60
+
+
+def test_noise_of_all_colours_is_still_a_picture():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 4), dtype=np.uint8)
+    assert Image.open(io.BytesIO(palette_png(noise))).size == (64, 64)
