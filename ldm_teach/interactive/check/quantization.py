@@ -21,7 +21,7 @@ CODES = [
 
 
 def _nearest_code(z, codebook, *, lengths=1.0, dot=-2.0, norm=None, best=torch.argmin, give="index"):
-    distance = lengths * codebook.square().sum(1) + dot * z @ codebook.T  # (N, K)
+    distance = z.square().sum(1)[:, None] + lengths * codebook.square().sum(1) + dot * z @ codebook.T  # (N, K)
     if norm is not None:
         distance = (z[:, None] - codebook).norm(p=norm, dim=2)
     if give == "distances":
@@ -98,6 +98,8 @@ def _judge_round_through(answer: Any) -> str | None:
         return "forward, the result is z itself: nothing is rounded"
     if torch.allclose(out, _places(z, codebook, moved=False)):
         return "z is reshaped before its channels are moved last, so that a row mixes several positions"
+    if torch.allclose(out, want.movedim(1, -1).reshape(z.shape)):
+        return "on the way back the codes are reshaped, where their channels must be moved to the second place"
     if not torch.allclose(out, want):
         return f"forward, it differs from the nearest codes by up to {float((out - want).detach().abs().max()):.2g}"
     if not out.requires_grad:
@@ -146,6 +148,9 @@ round_through = Exercise(
         "a row mixes several positions": lambda z, codebook: z + (_places(z, codebook, moved=False) - z).detach(),
         "the gradient at z is not that at the output": lambda z, codebook: (
             2 * z + (_places(z, codebook) - 2 * z).detach()
+        ),
+        "on the way back the codes are reshaped": lambda z, codebook: (
+            z + (_places(z, codebook).movedim(1, -1).reshape(z.shape) - z).detach()
         ),
         "want that of z": lambda z, codebook: _places(z, codebook).movedim(1, -1),
     },
@@ -220,6 +225,7 @@ def _judge_codebook_terms(answer: Any) -> str | None:
             (0.0, times * (1 + beta)): "no latent gets a gradient: both terms stop it at z",
             (times * (1 + beta), times * (1 + beta)): "nothing is detached: each term pulls at both",
             (times * 1.0, times * beta): "the two detach() are on the wrong sides: beta belongs to the pull on z",
+            (times * (1 + beta), times * 1.0): "the first term is not detached: it pulls at both",
             (0.0, times * 1.0): "the commitment is missing: nothing keeps latents near their codes",
             (times * beta, 0.0): "the codebook term is missing: nothing moves the codes",
             (times * 1.0, times * 1.0): "beta is missing",
@@ -259,6 +265,7 @@ codebook_terms = Exercise(
         "the commitment is missing": lambda z, z_q, beta: F.mse_loss(z_q, z.detach()),
         "the codebook term is missing": lambda z, z_q, beta: beta * F.mse_loss(z, z_q.detach()),
         "beta is missing": lambda z, z_q, beta: F.mse_loss(z_q, z.detach()) + F.mse_loss(z, z_q.detach()),
+        "the first term is not detached": lambda z, z_q, beta: F.mse_loss(z_q, z) + beta * F.mse_loss(z, z_q.detach()),
         "the sum is taken": lambda z, z_q, beta: (
             (z_q - z.detach()).square().sum() + beta * (z - z_q.detach()).square().sum()
         ),
