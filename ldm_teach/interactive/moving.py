@@ -101,7 +101,8 @@ def answer_at_once(widget: ipywidgets.Widget) -> None:
 def free_with(owner: Moving, *others: ipywidgets.Widget) -> None:
     """Close the widgets of an owner, and others that it has, when nothing refers to it any more."""
     for widget in (owner.box, *others):
-        weakref.finalize(owner, close, widget)
+        finalizer = weakref.finalize(owner, close, widget)
+        finalizer.atexit = False  # pyrefly: ignore[missing-attribute]  by then there is nobody to be told
 
 
 def weakly(method: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import weakref
 from types import SimpleNamespace
 
@@ -77,6 +79,19 @@ def test_what_is_alive_and_what_is_still_are_marked_for_the_style(displayed):
     assert picture.metadata["image/png"]["alt"] == picture.data["text/plain"] == "words"
     for mime in ("ldm-mark", "ldm-still", "ldm-alive"):
         assert mime in moving.STYLE
+
+
+def test_a_program_ends_without_closing_what_it_shows():
+    code = """
+import ipywidgets
+from ldm_teach.interactive import moving
+class Owner: box = ipywidgets.VBox()
+owner = Owner()
+Owner.box.close = lambda: print("closed")
+moving.free_with(owner)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == done.stderr == ""
 
 
 def test_what_the_browser_says_is_heard_by_the_shell_that_it_was_sent_to():
