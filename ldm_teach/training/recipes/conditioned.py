@@ -1,4 +1,4 @@
-"""The trainings of notebook 09: text, semantic maps and blurred images as conditions, by attention or concatenation."""
+"""The trainings of notebook 11: text, semantic maps and blurred images as conditions, by attention or concatenation."""
 
 import torch
 

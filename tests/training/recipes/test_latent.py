@@ -8,7 +8,7 @@ from ldm_teach.training.recipes.latent import fashion_class
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_both_stages_train_quickly_on_a_gpu():
-    """What notebook 08 does, with `--quick`."""
+    """What notebook 10 does, with `--quick`."""
     first = fashion_autoencoder(quick=True)
     losses = [float(step.loss) for step in first.fit(device="cuda")]
     assert losses[-1] < losses[0] / 5
