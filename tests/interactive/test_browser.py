@@ -199,9 +199,14 @@ def test_a_notebook_opened_after_its_kernel_has_ended_shows_the_picture_and_what
         run(page, cell)
     expect(page.get_by_text("autoencoder: 60 of 60 steps")).to_be_visible(timeout=120_000)
     still = page.get_by_text("A still picture. To move it, start the kernel")
-    assert still.count() == 2 and not still.first.is_visible() and not still.last.is_visible()
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
+    expect(still).to_have_count(2, timeout=30_000)
+    for number in range(2):
+        expect(still.nth(number)).to_be_hidden(timeout=30_000)
+    for _ in range(30):  # until it is saved
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(1000)
+        if (lab.folder / "asleep.ipynb").read_text().count("A still picture") >= 2:
+            break
     lab.end_kernels()
     page.on("dialog", lambda dialog: dialog.accept())
     lab.open(page, "asleep.ipynb")
@@ -209,7 +214,8 @@ def test_a_notebook_opened_after_its_kernel_has_ended_shows_the_picture_and_what
     for number in range(2):
         expect(still.nth(number)).to_be_visible(timeout=30_000)
     pictures = page.locator(".jp-OutputArea img")
-    assert pictures.count() == 2 and all(picture.is_visible() for picture in pictures.all())
+    expect(pictures).to_have_count(2, timeout=30_000)
+    assert all(picture.is_visible() for picture in pictures.all())
     assert not any(error.is_visible() for error in page.get_by_text("Error displaying widget").all())
 
 
