@@ -42,7 +42,11 @@ two_steps = Exercise(
 )
 
 
-def _v(x_t, eps, alpha_bar, *, root=0.5, sign=-1.0, divide=1.0, swapped=False, scaled=1.0, at=1.0, x0=False):
+def _v(
+    x_t, eps, alpha_bar, *, root=0.5, sign=-1.0, divide=1.0, swapped=False, scaled=1.0, at=1.0, x0=False, unsolved=False
+):
+    if unsolved:
+        return alpha_bar**0.5 * eps - (1 - alpha_bar) ** 0.5 * x_t
     if x0:
         return (x_t - (1 - alpha_bar) ** 0.5 * eps) / alpha_bar**0.5
     signal, noise = alpha_bar**root, (1 - alpha_bar) ** root
@@ -66,6 +70,7 @@ v_from_noise = Exercise(
             "signal and noise are exchanged": dict(swapped=True),
             "x_t is forgotten": dict(at=0.0),
             "this is x_0, not v": dict(x0=True),
+            "x_t stands where x_0 belongs": dict(unsolved=True),
             "this is -v: eps and x_t have the wrong signs": dict(scaled=-1.0, sign=1.0),
         },
     ),
@@ -85,14 +90,16 @@ v_from_noise = Exercise(
 
 def _posterior(
     x_t, x0, alpha_bar, alpha_bar_s, *,
-    root=0.5, swapped=False, step=False, kept=True, first=1.0, second=1.0, exchanged=False,
+    root=0.5, swapped=False, step=False, kept=True, first=1.0, second=1.0, exchanged=False, still=False, of=None,
 ):  # fmt: skip
+    if still:
+        return alpha_bar_s**0.5 * x0 + ((1 - alpha_bar_s) / (1 - alpha_bar)) ** 0.5 * (x_t - alpha_bar**0.5 * x0)
     if exchanged:
         alpha_bar, alpha_bar_s = alpha_bar_s, alpha_bar
     alpha = alpha_bar / alpha_bar_s
     whole = 1 - (alpha if step else alpha_bar)
-    of_x_t = alpha**root * ((1 - alpha_bar_s) if kept else 1.0) / whole
-    of_x0 = alpha_bar_s**root * (1 - alpha) / whole
+    of_x_t = (alpha_bar if of == "x_t" else alpha) ** root * ((1 - alpha_bar_s) if kept else 1.0) / whole
+    of_x0 = alpha_bar_s**root * (1 - (alpha_bar if of == "x_0" else alpha)) / whole
     if swapped:
         of_x_t, of_x0 = of_x0, of_x_t
     return first * of_x_t * x_t + second * of_x0 * x0
@@ -109,6 +116,11 @@ posterior_mean = Exercise(
             "the two coefficients are swapped": dict(swapped=True),
             "the square roots are missing: want sqrt(alpha) and sqrt(alpha_bar_s)": dict(root=1.0),
             "alpha for alpha_bar: divide by 1 - alpha_bar": dict(step=True),
+            "alpha_bar for alpha in the factor of x_t: its root is that of one step": dict(of="x_t"),
+            "alpha_bar for alpha in the factor of x_0: beta is 1 - alpha, of one step": dict(of="x_0"),
+            "this keeps all of the noise of x_t, scaled (DDIM, notebook 06); the posterior draws some anew": dict(
+                still=True
+            ),
             "the factor 1 - alpha_bar_s of x_t is missing": dict(kept=False),
             "the levels of t and s are exchanged": dict(exchanged=True),
             "x_0 is forgotten": dict(second=0.0),
@@ -278,7 +290,7 @@ def _at_zero(network, x_t, t, alpha_bar):
     with torch.no_grad():
         for value in parameters:
             value.zero_()
-        got = network(x_t, t)
+        got = network(x_t, t).float()
     level = alpha_bar[t].float()[:, None]
     said = {
         "with all parameters at zero it returns 0: that is v itself, not turned into eps": 0 * x_t,
@@ -295,7 +307,7 @@ def _at_zero(network, x_t, t, alpha_bar):
 def _velocity_inside(network, x_t, t, alpha_bar):
     """Where hardly any signal is left, eps = sqrt(alpha_bar) v + ... is x_t whatever the parameters are."""
     late = torch.full_like(t, 999)
-    if not torch.allclose(network(x_t, late), (1 - alpha_bar[999]).sqrt().float() * x_t, atol=1e-2):
+    if not torch.allclose(network(x_t, late).float(), (1 - alpha_bar[999]).sqrt().float() * x_t, atol=1e-2):
         return "at the last t, eps must be x_t nearly, whatever the parameters: v enters times sqrt(alpha_bar)"
     return None
 
@@ -316,7 +328,8 @@ def _overfits(network, alpha_bar):
         lowest = min(lowest, float(loss.detach()))
     if lowest < 0.05:
         return None
-    return f"in 400 steps on one batch of 16 points its loss is never below {lowest:.2f}; want 0.05: more units?"
+    said = f"in 400 steps on one batch of 16 points its loss is never below {lowest:.2f}; want 0.05"
+    return f"{said}: more units, or t scaled to unit size?"
 
 
 def _slipped(**options: Any) -> type:
@@ -397,7 +410,7 @@ def _walk_back(
         alpha = alpha_bar / alpha_bar_s
         beta = 1 - alpha
         eps = denoiser(x, torch.full((len(x),), max(s, 0) if ahead else t))
-        whole = beta if step else 1 - alpha_bar
+        whole = {True: beta, False: 1 - alpha_bar, "s": 1 - alpha_bar_s + 1e-12}[step]
         x = (x + (1 if minus else -1) * beta / whole**0.5 * eps) / (1.0 if unscaled else alpha**0.5)
         if s >= 0 or last:
             if noise is None or fresh:
@@ -409,6 +422,7 @@ def _walk_back(
 
 SAMPLER_SLIPS: dict[str, dict[str, Any]] = {
     "alpha for alpha_bar is still there: eps is divided by the root of the wrong level": dict(step=True),
+    "eps is divided by the root of 1 - alpha_bar_s; it is the noise in x_t, not in x_s": dict(step="s"),
     "that is the small variance; the sampler of the cell above has the large one, and that was right": dict(
         variance="small"
     ),
