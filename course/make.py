@@ -4,6 +4,10 @@ Edit a text, run this, commit both. A notebook whose cells fail is not written. 
 
     python course/make.py --edition student OUT    # no solutions, no answers, no checks of the course itself
     python course/make.py --edition teacher OUT    # solutions in the cells, between the marks that nbgrader reads
+
+To be read without a kernel, with the outputs and the alternative text of every picture:
+
+    python course/make.py --html OUT
 """
 
 import argparse
@@ -14,7 +18,9 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+from jinja2 import DictLoader
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 COURSE = Path(__file__).resolve().parent
@@ -98,6 +104,28 @@ def write_edition(edition: str, out: Path, names: list[str]) -> None:
         print(out / f"{text.stem}.ipynb")
 
 
+# nbconvert leaves out the alternative text of a picture.
+PICTURE = """{% extends "lab/index.html.j2" %}
+{% block data_png scoped %}
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+{% set width = output | get_metadata("width", "image/png") %}
+<img src="data:image/png;base64,{{ output.data["image/png"] | escape_html }}"
+ {% if width %}width="{{ width }}"{% endif %} alt="{{ output | get_metadata("alt", "image/png") | escape_html }}">
+</div>
+{% endblock %}
+"""
+
+
+def write_html(out: Path, names: list[str]) -> None:
+    """Write the notebooks as they are, outputs included, as HTML into a folder."""
+    exporter = HTMLExporter(extra_loaders=[DictLoader({"picture.html.j2": PICTURE})], template_file="picture.html.j2")
+    out.mkdir(parents=True, exist_ok=True)
+    for text in chosen(names):
+        page, _ = exporter.from_filename(NOTEBOOKS / f"{text.stem}.ipynb")
+        (out / f"{text.stem}.html").write_text(page.replace('.ipynb"', '.html"'))
+        print(out / f"{text.stem}.html")
+
+
 def chosen(names: list[str]) -> list[Path]:
     """The texts of these names, or of all. Raises ValueError for a name that is none."""
     texts = {text.stem: text for text in sorted(COURSE.glob("[0-9][0-9]_*.md"))}
@@ -113,8 +141,11 @@ if __name__ == "__main__":
     parser.add_argument(
         "--edition", nargs=2, metavar=("EDITION", "OUT"), help="student or teacher, and a folder for it"
     )
+    parser.add_argument("--html", type=Path, metavar="OUT", help="a folder for the notebooks as HTML")
     options = parser.parse_args()
-    if options.edition:
+    if options.html:
+        write_html(options.html, options.names)
+    elif options.edition:
         which, folder = options.edition
         if which not in EDITIONS:
             parser.error(f"there is no edition {which!r}; there are {' and '.join(EDITIONS)}")

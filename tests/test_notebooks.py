@@ -3,6 +3,7 @@
 Those whose exercises have headings of their own are made by the anatomy of the course: what it asks is held for them.
 """
 
+import html
 import json
 import os
 import re
@@ -55,12 +56,16 @@ def test_a_cell_fits_on_a_screen_and_the_file_is_small(name):
     assert (NOTEBOOKS / f"{name}.ipynb").stat().st_size < 2_000_000
 
 
+def pictures(cell: dict) -> list[dict]:
+    """The outputs of a cell that are pictures."""
+    return [output for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_picture_has_alternative_text(name):
     for cell in cells(name):
-        for output in cell.get("outputs", ()):
-            if "image/png" in output.get("data", {}):
-                assert output["metadata"].get("image/png", {}).get("alt"), "".join(cell["source"])
+        for output in pictures(cell):
+            assert output["metadata"].get("image/png", {}).get("alt"), "".join(cell["source"])
 
 
 @pytest.mark.slow
@@ -216,6 +221,16 @@ def test_editions_leave_out_solutions_or_put_them_where_they_belong(tmp_path):
         solved = [source for source in code if "### BEGIN SOLUTION" in source]
         assert len(solved) == (len(exercises(name)) if name in ANATOMY else 0)
         assert all(re.search(r"^check\.", source, re.M) for source in solved)
+
+
+def test_alternative_text_and_links_survive_the_export_to_html(tmp_path):
+    name = NAMES[0]
+    make.write_html(tmp_path, [name])
+    page = (tmp_path / f"{name}.html").read_text()
+    said = [output["metadata"]["image/png"]["alt"] for cell in cells(name) for output in pictures(cell)]
+    shown = re.findall(r'<img alt="([^"]*)"', page)
+    assert [html.unescape(alt) for alt in shown] == said and "No description has been provided" not in page
+    assert 'href="01_perceptual_compression.html"' in page
 
 
 @pytest.mark.slow
