@@ -2,6 +2,7 @@ import argparse
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -66,6 +67,7 @@ def test_a_module_that_is_missing_is_named_with_what_brings_it(monkeypatch):
 def test_ctrl_c_while_torch_is_loaded_leaves_no_traceback():
     with subprocess.Popen([sys.executable, "-c", COMMAND, "sample"], cwd=CLONE, **PIPES) as process:
         assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)  # it is in `main` now, and loads torch, which takes longer
         process.send_signal(signal.SIGINT)
         out, error = process.communicate()
     assert (process.returncode, out) == (130, "")
