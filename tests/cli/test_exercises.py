@@ -4,6 +4,7 @@ from ldm_teach.cli.exercises import exercises, try_answers
 from ldm_teach.interactive.exercise import Exercise
 
 
+@pytest.mark.slow
 def test_every_right_answer_is_accepted_and_every_slip_named(capsys):
     exercises()
     printed = capsys.readouterr().out
