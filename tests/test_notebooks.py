@@ -3,6 +3,7 @@
 Those whose exercises have headings of their own are made by the anatomy of the course: what it asks is held for them.
 """
 
+import ast
 import html
 import json
 import os
@@ -116,6 +117,8 @@ def test_exercises_are_many_of_several_kinds_and_say_what_they_are(name):
         made = EXERCISES[exercise]
         said = made.kind, "★" * made.stars, str(made.minutes)
         assert said == (heading["kind"], heading["stars"], heading["minutes"]), exercise
+        known = made.judge.known_slips() if hasattr(made.judge, "known_slips") else ()
+        assert len(made.right) >= 3 and len(made.slips) + len(list(known)) >= 5, exercise
 
 
 @pytest.mark.parametrize("name", ANATOMY)
@@ -163,6 +166,18 @@ def test_the_header_says_minutes_and_the_running_time_is_true(name):
     assert said, "want a line 'Reading N minutes · running N seconds' in the header"
     measured = json.loads(make.SECONDS.read_text())[name]
     assert measured / 2 <= int(said[2]) and int(said[2]) <= 90, (said[0], measured)
+
+
+@pytest.mark.parametrize("name", ANATOMY)
+def test_what_is_asserted_after_a_training_waits_for_its_end(name):
+    """A learner who has pressed Stop goes on with what there is, and sees no assertion fail."""
+    code = [cell for cell in jupytext.read(COURSE / f"{name}.md").cells if cell.cell_type == "code"]
+    trained = False
+    for cell in code:
+        trained = trained or bool(re.search(r"\bin .*\blive\(", cell.source))
+        if trained and "check" in cell.metadata.get("tags", ()):
+            (guard,) = ast.parse(cell.source).body
+            assert isinstance(guard, ast.If) and ast.unparse(guard.test) == "complete()", cell.source
 
 
 @pytest.mark.parametrize("name", NAMES)

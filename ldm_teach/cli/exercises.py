@@ -31,10 +31,7 @@ def exercises() -> None:
     Raises ValueError where one is not.
     """
     done = [
-        try_answers(notebook, name, value)
-        for notebook, module in NOTEBOOKS.items()
-        for name, value in vars(module).items()
-        if isinstance(value, Exercise)
+        try_answers(notebook, name, exercise) for notebook, made in NOTEBOOKS.items() for name, exercise in made.items()
     ]
     print(f"{'notebook':9} {'exercise':28} {'kind':11} {'stars':5} {'minutes':>7} {'accepted':>9} {'named':>7}")
     for trial in done:

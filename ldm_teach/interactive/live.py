@@ -15,6 +15,12 @@ from ldm_teach.interactive.widgets import Screen, stacked
 
 StepLike = TypeVar("StepLike")
 _done: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()  # by generator, the steps it has behind it
+_unfinished: set[str] = set()  # the names of trainings that were stopped and have not gone on to their end
+
+
+def complete() -> bool:
+    """Has every training that `live` has shown come to its end? What is said of trained networks holds only then."""
+    return not _unfinished
 
 
 def live(steps: Iterable[StepLike], total: int, name: str, screen: Screen | None = None) -> Iterator[StepLike]:
@@ -27,7 +33,8 @@ def live(steps: Iterable[StepLike], total: int, name: str, screen: Screen | None
     resumable = iter(steps) is steps
     done = _done.get(steps, 0) if resumable else 0
     bar = tqdm(total=total, initial=done, desc=name, display=False)
-    show_alive(SimpleNamespace(box=stacked([bar.container, *([screen.box] if screen else [])])))
+    box = stacked([bar.container, *([screen.box] if screen else [])])
+    show_alive(SimpleNamespace(box=box, screen=screen), bar.container)
     with bar, stop_button() as stopped:
         for step in steps:
             done += 1
@@ -37,8 +44,13 @@ def live(steps: Iterable[StepLike], total: int, name: str, screen: Screen | None
             yield step
             if stopped:
                 break
+    _unfinished.discard(name)
     if stopped and done < total:
-        print(f"stopped after step {done}; run the cell again to {'go on' if resumable else 'begin again'}")
+        _unfinished.add(name)
+        kept = weakref.ref(steps) if resumable else None
+        del steps  # of a generator that nobody else has, nothing is left now
+        again = "go on" if kept is not None and kept() is not None else "begin again"
+        print(f"stopped after step {done}; run the cell again to {again}")
     else:
         print(f"{name}: {done} of {total} steps")
     if screen:

@@ -30,13 +30,16 @@ class Moving(Protocol):
 def show_moving(owner: Moving, png: bytes, alt: str) -> None:
     """Show the widget `owner.box`, and to readers without a kernel a still picture, with words for it."""
     show_still(png, alt)
-    show_widget(owner)
+    show_widget(owner, owner.box)
 
 
-def show_alive(owner: Moving) -> None:
-    """Show the widget `owner.box`, and to readers without a kernel nothing; `show_still` may follow at the end."""
+def show_alive(owner: Moving, *own: ipywidgets.Widget) -> None:
+    """Show the widget `owner.box`, and to readers without a kernel nothing; `show_still` may follow at the end.
+
+    own: what of the box is closed when the cell runs again; the rest belongs to others, who may go on with it.
+    """
     display({"text/html": f'{STYLE}<i class="ldm-mark"></i>', "text/plain": ""}, raw=True)
-    show_widget(owner)
+    show_widget(owner, *own)
 
 
 def show_still(png: bytes, alt: str) -> None:
@@ -46,32 +49,34 @@ def show_still(png: bytes, alt: str) -> None:
     display({"text/html": f'{STYLE}<p class="ldm-still">{HOW_TO_WAKE}</p>', "text/plain": HOW_TO_WAKE}, raw=True)
 
 
-def show_widget(owner: Moving) -> None:
-    """The view of the widget `owner.box`. The cell keeps the owner until it runs again; then the widgets are closed."""
+def show_widget(owner: Moving, *own: ipywidgets.Widget) -> None:
+    """The view of the widget `owner.box`. The cell keeps the owner until it runs again; then what it owns is closed."""
     owner.box.add_class("ldm-alive")
     for widget in tree(owner.box):
         answer_at_once(widget)
     display((owner.box._repr_mimebundle_() or {}) | {"text/plain": ""}, raw=True)
-    hold(owner)
+    hold(owner, *own)
 
 
-_held: dict[str, tuple[int, list[Moving]]] = {}  # by cell: the number of its run, and what it shows
+Shown = tuple[Moving, tuple[ipywidgets.Widget, ...]]  # an owner, and what is closed with it
+_held: dict[str, tuple[int, list[Shown]]] = {}  # by cell: the number of its run, and what it shows
 
 
-def hold(owner: Moving) -> None:
-    """Keep what the present cell shows until the same cell runs again."""
+def hold(owner: Moving, *own: ipywidgets.Widget) -> None:
+    """Keep what the present cell shows until the same cell runs again; then close its own widgets."""
     shell: Any = get_ipython()
     if shell is None:
         return
     message = shell.get_parent() if hasattr(shell, "get_parent") else {}
     run = shell.execution_count
     cell = message.get("metadata", {}).get("cellId", f"run {run}")
-    last, owners = _held.get(cell, (run, []))
+    last, shown = _held.get(cell, (run, []))
     if last != run:
-        for old in owners:
-            close(old.box)
-        owners = []
-    _held[cell] = run, [*owners, owner]
+        for _, widgets in shown:
+            for widget in widgets:
+                close(widget)
+        shown = []
+    _held[cell] = run, [*shown, (owner, own)]
 
 
 def tree(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:

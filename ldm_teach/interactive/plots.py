@@ -6,7 +6,7 @@ Figures have no ground of their own: their ink is legible on a white page and on
 import io
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from cycler import cycler
 from IPython.display import Image as DisplayImage
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -104,6 +105,35 @@ def arrows(
     axes.quiver(x[:, 0], x[:, 1], v[:, 0], v[:, 1], **options)
 
 
+def clouds(
+    log_prob: Callable[[Tensor], Tensor],
+    points: Mapping[str, Tensor],
+    title: str,
+    *,
+    extent: float = 4.0,
+    first: str = PALETTE[1],
+) -> Figure:
+    """Points (N, 2) on the density exp(log_prob) of the plane, a panel each under its name.
+
+    first: the colour of the first cloud, where it is another than that of the rest.
+    """
+    width = 3.3 if len(points) < 4 else 2.7
+    figure, axes = panels(len(points), title, width, width + 0.4)
+    for number, (panel, (name, x)) in enumerate(zip(axes, points.items(), strict=True)):
+        density(panel, log_prob, extent)
+        color = PALETTE[1] if number else first
+        panel.plot(x[:, 0].numpy(), x[:, 1].numpy(), ".", color=color, markersize=2, alpha=0.5)
+        panel.set_title(name, fontsize=9)
+    return figure
+
+
+def plain_ticks(axis: Axis, subs: Sequence[float] = (1, 2, 5)) -> None:
+    """Write the ticks of a logarithmic axis, at these multiples of the powers of ten, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def loss_curves(curves: dict[str, Sequence[float]], title: str, every: int = 1) -> Figure:
     """Loss against step on a logarithmic axis, one line a name; `every` is the number of steps between two values."""
     checks.word("title", title)
@@ -131,7 +161,7 @@ def loss_curves(curves: dict[str, Sequence[float]], title: str, every: int = 1) 
 def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure:
     """Five figures of merit against scale, and distance against accuracy, a line a method, bars of 95 % confidence.
 
-    table: (method, scale) -> {figure: (mean, half-width)}, as `practice.guidance_study.summarize` makes it; its method
+    table: (method, scale) -> {figure: (mean, half-width)}, as `studies.guidance.summarize` makes it; its method
     "real" is drawn as the floor. methods: which to draw, by default all; each keeps its colour. Distance against
     accuracy begins at an accuracy of 0.85.
     """
@@ -162,10 +192,8 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
         axis.grid(alpha=0.3)
         axis.tick_params(labelsize=8, which="both")
     axes[0].set_yscale("log")
-    for axis in (axes[0], axes[5]):  # plain numbers, three in a decade
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
+    for axis in (axes[0], axes[5]):
+        plain_ticks(axis.yaxis)
     figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     figure.suptitle("Guidance buys accuracy with variety; the distance is lowest at a modest scale", fontsize=11)
     return figure

@@ -45,6 +45,7 @@ class Screen:
         nothing = written("nothing drawn yet: a later cell draws here")
         self.image = ipywidgets.Image(value=nothing, format="png", layout=dict(max_width="calc(100% - 4px)"))
         self.box = stacked([self.image])
+        free_with(self)
 
     def _ipython_display_(self) -> None:
         show_moving(self, self.image.value, self.alt)

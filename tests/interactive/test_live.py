@@ -1,12 +1,14 @@
 import base64
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from ldm_teach.interactive.live import live
+from ldm_teach.interactive import moving
+from ldm_teach.interactive.live import complete, live
 from ldm_teach.interactive.widgets import Screen
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import fit
@@ -40,11 +42,11 @@ def test_stop_ends_a_training_after_a_step_and_it_goes_on_to_the_same_weights(ca
         seen.append(step.step)
         if step.step == 3:
             press_stop()
-    assert seen == [1, 2, 3]
+    assert seen == [1, 2, 3] and not complete()
     assert "stopped after step 3; run the cell again to go on" in capsys.readouterr().out
     for step in live(steps, 8, "training"):
         seen.append(step.step)
-    assert seen == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert seen == [1, 2, 3, 4, 5, 6, 7, 8] and complete()
     assert "training: 8 of 8 steps" in capsys.readouterr().out
     assert torch.equal(weights(whole), weights(parts))
 
@@ -56,8 +58,9 @@ def test_stop_within_a_step_lets_the_step_end(capsys):
                 press_stop()
             yield step
 
-    assert list(live(steps(), 4, "walk")) == [0, 1, 2]
-    assert "stopped after step 3" in capsys.readouterr().out
+    seen = list(live(steps(), 4, "walk"))
+    assert seen == [0, 1, 2]
+    assert "stopped after step 3; run the cell again to begin again" in capsys.readouterr().out  # nobody has kept it
 
 
 def test_stop_within_a_step_of_fit_is_left_to_the_notebook(capsys):
@@ -90,6 +93,18 @@ def test_what_can_only_begin_again_says_so(capsys):
     for _ in live(range(3), 3, "walk"):
         press_stop()
     assert "stopped after step 1; run the cell again to begin again" in capsys.readouterr().out
+
+
+def test_a_cell_that_runs_again_shows_the_same_screen_and_a_new_bar(displayed, monkeypatch):
+    """Its old bar is closed, the screen is not: it belongs to the cell that made it."""
+    shell = SimpleNamespace(execution_count=1, get_parent=lambda: {"metadata": {"cellId": "a"}})
+    monkeypatch.setattr(moving, "get_ipython", lambda: shell)
+    monkeypatch.setattr(moving, "_held", {})
+    screen, bars = Screen("garments"), []
+    for shell.execution_count in (1, 2):
+        list(live(range(2), 2, "walk", screen))
+        bars.append(moving._held["a"][1][0][1][0])
+    assert bars[0].comm is None and bars[1].comm is not None and screen.image.comm is not None
 
 
 def test_the_last_picture_stays_in_the_notebook(displayed):

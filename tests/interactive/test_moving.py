@@ -41,22 +41,29 @@ def is_open(shown) -> bool:
 
 def test_a_cell_keeps_what_it_shows_until_it_runs_again(shell):
     first, second, other, third = owner(), owner(), owner(), owner()
-    moving.hold(first)
-    moving.hold(second)  # in the same run
+    moving.hold(first, first.box)
+    moving.hold(second, second.box)  # in the same run
     shell.run, shell.cell = 2, {"cellId": "b"}
-    moving.hold(other)
+    moving.hold(other, other.box)
     assert is_open(first) and is_open(second) and is_open(other)
     shell.run, shell.cell = 3, {"cellId": "a"}
-    moving.hold(third)
+    moving.hold(third, third.box)
     assert not is_open(first) and not is_open(second) and is_open(other) and is_open(third)
-    assert moving._held["a"] == (3, [third])
+    assert moving._held["a"] == (3, [(third, (third.box,))])
+
+
+def test_what_belongs_to_others_is_not_closed_with_what_shows_it(shell):
+    lent = owner()
+    for shell.run in (1, 2):
+        moving.hold(SimpleNamespace(box=ipywidgets.VBox([lent.box])))
+    assert is_open(lent)
 
 
 def test_without_the_names_of_cells_everything_is_held(shell):
     shown = [owner() for _ in range(3)]
     for shell.run, each in enumerate(shown):
         shell.cell = {}
-        moving.hold(each)
+        moving.hold(each, each.box)
     assert all(map(is_open, shown))
 
 

@@ -58,3 +58,25 @@ def test_few_colours_are_kept_as_they_are_and_many_are_rounded_evenly():
 def test_noise_of_all_colours_is_still_a_picture():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 4), dtype=np.uint8)
     assert Image.open(io.BytesIO(palette_png(noise))).size == (64, 64)
+
+
+def test_clouds_lie_on_a_density_each_under_its_name():
+    x = torch.tensor([[1.0, 2.0], [-1.0, 0.0]])
+    drawn = dict(extent=3.0, first=plots.PALETTE[0])
+    figure = plots.clouds(lambda x: -x.square().sum(1), {"start": x, "end": x + 1, "exact": x}, "walks", **drawn)
+    assert [axes.get_title() for axes in figure.axes] == ["start", "end", "exact"] and figure.axes[0].get_xlim() == (
+        -3,
+        3,
+    )
+    lines = [axes.lines[0] for axes in figure.axes]
+    assert lines[1].get_xdata().tolist() == [2.0, 0.0] and lines[1].get_ydata().tolist() == [3.0, 1.0]
+    assert [line.get_color() for line in lines] == [plots.PALETTE[0], plots.PALETTE[1], plots.PALETTE[1]]
+
+
+def test_ticks_of_a_logarithmic_axis_are_plain_numbers():
+    figure = plots.new_figure(4, 3)
+    axes = figure.subplots()
+    axes.loglog([0.02, 30], [1, 2])
+    plots.plain_ticks(axes.xaxis)
+    figure.canvas.draw()
+    assert {"0.05", "0.1", "1", "2", "20"} <= {label.get_text() for label in axes.get_xticklabels()}

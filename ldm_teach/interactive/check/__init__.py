@@ -1,7 +1,5 @@
 """The exercises of the course, a file for each notebook: `check.NAME(answer)`, `check.NAME.hint(1)`."""
 
-from types import ModuleType
-
 from ldm_teach.interactive.check import (
     classifier_free,
     classifier_guidance,
@@ -18,7 +16,7 @@ from ldm_teach.interactive.check import (
 )
 from ldm_teach.interactive.exercise import Exercise
 
-NOTEBOOKS: dict[str, ModuleType] = {
+MODULES = {
     "00": start,
     "01": compression,
     "02": quantization,
@@ -32,10 +30,11 @@ NOTEBOOKS: dict[str, ModuleType] = {
     "11": words,
     "12": pictures,
 }
-
-EXERCISES: dict[str, Exercise] = {
-    name: value for module in NOTEBOOKS.values() for name, value in vars(module).items() if isinstance(value, Exercise)
+NOTEBOOKS: dict[str, dict[str, Exercise]] = {  # by the number of a notebook, its exercises by name
+    number: {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
+    for number, module in MODULES.items()
 }
+EXERCISES = {name: exercise for exercises in NOTEBOOKS.values() for name, exercise in exercises.items()}
 
 
 def __getattr__(name: str) -> Exercise:

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ldm_teach.interactive.pictures import labelled_grid
-from ldm_teach.interactive.plots import INK, PALETTE, new_figure, panels
+from ldm_teach.interactive.plots import INK, PALETTE, new_figure, panels, plain_ticks
 
 
 def autoencoder_schematic(image: str, latent: str, title: str) -> Figure:
@@ -43,13 +42,6 @@ def autoencoder_schematic(image: str, latent: str, title: str) -> Figure:
     return figure
 
 
-def plain_ticks(axis, subs: Sequence[float] = (1,)) -> None:
-    """Write the ticks of a logarithmic axis as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(NullFormatter())
-
-
 def rate_distortion(
     weights: Sequence[str],
     bits: Sequence[float],
@@ -76,13 +68,13 @@ def rate_distortion(
             place = dict(textcoords="offset points", xytext=apart[axes][min(n, 3)], fontsize=8, ha="center")
             axes.annotate(weights[n], (bits[n], values[n]), **place)
         axes.set(xscale="log", xlabel="rate (bits per image)")
-        plain_ticks(axes.xaxis)
+        plain_ticks(axes.xaxis, (1,))
         axes.grid(alpha=0.3)
         axes.margins(x=0.16, y=0.12)
     kept = linear[0] > 0.5
     left.plot(linear[0][kept], linear[1][kept], "--", color=PALETTE[1], label="best linear autoencoder")
     left.set(yscale="log", ylabel="squared error per pixel")
-    plain_ticks(left.yaxis, (1, 2, 5))
+    plain_ticks(left.yaxis)
     left.legend(frameon=False, fontsize=8)
     right.axhline(real, color=PALETTE[2], linewidth=1)
     right.annotate("on the real images", (bits[shown[-1]], real + 0.02), color=PALETTE[2], fontsize=8)
@@ -106,7 +98,7 @@ def calibration(accepted: Sequence[float], measured: Sequence[float], largest: f
     axes.axvline(largest, color=PALETTE[2], linewidth=1.2, label="greatest eigenvalue: collapse")
     axes.set(xscale="log", yscale="log", xlim=(1e-6, 1e3), ylim=(5e-3, 1))
     axes.set(xlabel="accepted error $\\nu$ per pixel", ylabel="measured error per pixel")
-    plain_ticks(axes.yaxis)
+    plain_ticks(axes.yaxis, (1,))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     axes.set_title(title, fontsize=10)
@@ -119,7 +111,7 @@ def losses(values: Sequence[float], title: str) -> Figure:
     axes = figure.subplots()
     axes.plot(range(1, len(values) + 1), values, color=PALETTE[0], linewidth=1.2)
     axes.set(xlabel="training step", ylabel="loss of a batch", yscale="log")
-    plain_ticks(axes.yaxis, (1, 2, 5))
+    plain_ticks(axes.yaxis)
     axes.grid(alpha=0.3)
     axes.set_title(title, fontsize=10)
     return figure

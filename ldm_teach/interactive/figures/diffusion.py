@@ -1,11 +1,14 @@
 """The figures of notebook 05: the forward process, its schedules, what each step counts in the loss, and samples."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 
+from ldm_teach.interactive import plots
+from ldm_teach.interactive.figures.schematic import arrow, box, diagram
 from ldm_teach.interactive.plots import INK, PALETTE, arrows, density, new_figure, panels
 
 LogProb = Callable[[Tensor], Tensor]
@@ -14,30 +17,21 @@ Field = Callable[[Tensor], Tensor]
 
 def schematic() -> Figure:
     """The chain from data to noise and back: a forward step, the jump q(x_t|x_0), and a step of the model."""
-    figure = new_figure(8.4, 3.0)
-    axes = figure.subplots()
-    axes.set(xlim=(-0.4, 10.4), ylim=(-1.9, 1.9))
-    axes.axis("off")
+    title = "Forward: fixed, adds noise. Back: learned, takes it away"
+    figure, axes = diagram(8.4, 3.0, (-0.4, 10.4), (-1.9, 1.9), title)
     blue, orange, green = PALETTE[0], PALETTE[1], PALETTE[2]
     for x, words in ((0.3, "$x_0$\ndata"), (3.4, "$x_{t-1}$"), (6.6, "$x_t$"), (9.7, "$x_T$\nnoise")):
-        frame = dict(boxstyle="round,pad=0.4", facecolor="none", edgecolor=INK, linewidth=1.5)
-        axes.text(x, 0, words, ha="center", va="center", fontsize=10, bbox=frame)
+        box(axes, x, 0, words, INK)
     for left, right in ((0.75, 2.85), (7.1, 9.15)):
         axes.text((left + right) / 2, 0, ". . .", ha="center", va="center", fontsize=12)
-    _bent(axes, (3.6, 0.4), (6.45, 0.4), orange, -0.25)
+    arrow(axes, (3.6, 0.4), (6.45, 0.4), orange, bend=-0.25)
     axes.text(5.0, 0.4, "$q(x_t|x_{t-1})$", ha="center", color=orange, fontsize=9)
-    _bent(axes, (6.45, -0.4), (3.6, -0.4), green, -0.25)
+    arrow(axes, (6.45, -0.4), (3.6, -0.4), green, bend=-0.25)
     axes.text(5.0, -1.05, "$p_\\theta(x_{t-1}|x_t)$", ha="center", color=green, fontsize=9)
-    _bent(axes, (0.3, 0.6), (6.6, 0.45), blue, -0.28)
+    arrow(axes, (0.3, 0.6), (6.6, 0.45), blue, bend=-0.28)
     axes.text(1.2, 1.62, "$q(x_t|x_0)$: all steps in one", ha="center", color=blue, fontsize=9)
     axes.text(5.0, -1.6, "the posterior $q(x_{t-1}|x_t, x_0)$ is what $p_\\theta$ imitates", ha="center", fontsize=9)
-    axes.set_title("Forward: fixed, adds noise. Back: learned, takes it away", fontsize=10)
     return figure
-
-
-def _bent(axes, tail, head, color: str, bend: float) -> None:
-    style = dict(arrowstyle="-|>", color=color, linewidth=1.5, connectionstyle=f"arc3,rad={bend}")
-    axes.annotate("", head, tail, arrowprops=style)
 
 
 def schedules(levels: Mapping[str, Tensor], title: str) -> Figure:
@@ -77,14 +71,7 @@ def by_index(curves: Mapping[str, Sequence], ylabels: Sequence[str], title: str)
     return figure
 
 
-def clouds(log_prob: LogProb, points: Mapping[str, Tensor], title: str) -> Figure:
-    """Clouds of points (N, 2) on a density, a panel each under its name."""
-    figure, axes = panels(len(points), title, 3.0, 3.5)
-    for panel, (name, x) in zip(axes, points.items(), strict=True):
-        density(panel, log_prob, extent=3.0)
-        panel.plot(x[:, 0].numpy(), x[:, 1].numpy(), ".", color=PALETTE[1], markersize=1.5, alpha=0.4)
-        panel.set_title(name, fontsize=9)
-    return figure
+clouds = partial(plots.clouds, extent=3.0)
 
 
 def learning(log_prob: LogProb, x: Tensor, losses: Sequence[float], floor: float) -> Figure:
@@ -112,9 +99,7 @@ def widths(counts: Sequence[int], curves: Mapping[str, Sequence[float]], measure
         axes.plot(counts, measured[name], "o", color=color, label=f"{name}, measured")
     axes.axhline(1, color=INK, linestyle=":", label="the data")
     axes.set(xlabel="number of steps", ylabel="variance of samples / of data", xscale="log", ylim=(0, None))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    plots.plain_ticks(axes.xaxis)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)

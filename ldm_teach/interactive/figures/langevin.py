@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from ldm_teach.interactive.plots import INK, PALETTE, arrows, density, new_figure, panels
+from ldm_teach.interactive.figures.schematic import arrow, box, diagram
+from ldm_teach.interactive.plots import INK, PALETTE, arrows, clouds, density, new_figure, panels, plain_ticks
 
 _LogProb = Callable[[Tensor], Tensor]
 _SQUARE = (-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)
@@ -15,39 +16,26 @@ _SQUARE = (-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)
 
 def step_schematic() -> Figure:
     """A step of Langevin dynamics as boxes and arrows, and below it what the Metropolis adjustment adds."""
-    figure = new_figure(7.6, 3.5)
-    axes = figure.subplots()
-    axes.set(xlim=(0, 10.4), ylim=(-1.5, 4.1))
-    axes.axis("off")
+    title = "One step: along the score, and a random kick; MALA may refuse it"
+    figure, axes = diagram(7.6, 3.5, (0, 10.4), (-1.5, 4.1), title)
     blue, orange, green = PALETTE[0], PALETTE[1], PALETTE[2]
-    _box(axes, 0.7, 2.0, "$x$", INK)
-    _box(axes, 3.4, 3.4, "score\n$\\nabla\\log p(x)$", blue)
-    _box(axes, 3.4, 0.6, "noise\n$\\varepsilon \\sim N(0, I)$", orange)
-    _box(axes, 6.0, 2.0, "+", INK)
-    _box(axes, 8.6, 2.0, "$y$", green)
-    _arrow(axes, (1.0, 2.25), (2.75, 3.3), blue)
-    _arrow(axes, (4.05, 3.3), (5.78, 2.3), blue, "drift  $\\times\\, \\delta/2$", (5.1, 3.05))
-    _arrow(axes, (4.15, 0.75), (5.78, 1.7), orange, "kick  $\\times\\, \\sqrt{\\delta}$", (5.1, 0.8))
-    _arrow(axes, (0.95, 2.0), (5.7, 2.0), INK)
-    _arrow(axes, (6.28, 2.0), (8.35, 2.0), green)
+    box(axes, 0.7, 2.0, "$x$", INK)
+    box(axes, 3.4, 3.4, "score\n$\\nabla\\log p(x)$", blue)
+    box(axes, 3.4, 0.6, "noise\n$\\varepsilon \\sim N(0, I)$", orange)
+    box(axes, 6.0, 2.0, "+", INK)
+    box(axes, 8.6, 2.0, "$y$", green)
+    arrow(axes, (1.0, 2.25), (2.75, 3.3), blue)
+    arrow(axes, (4.05, 3.3), (5.78, 2.3), blue, "drift  $\\times\\, \\delta/2$", (5.1, 3.05))
+    arrow(axes, (4.15, 0.75), (5.78, 1.7), orange, "kick  $\\times\\, \\sqrt{\\delta}$", (5.1, 0.8))
+    arrow(axes, (0.95, 2.0), (5.7, 2.0), INK)
+    arrow(axes, (6.28, 2.0), (8.35, 2.0), green)
     axes.text(9.0, 2.0, "unadjusted:\nthe next $x$", fontsize=9, va="center")
-    _box(axes, 8.6, -0.6, "accept with\nprobability min(1, R)", PALETTE[3])
-    _arrow(axes, (8.6, 1.65), (8.6, -0.15), PALETTE[3], "MALA", (8.75, 0.85))
-    _arrow(axes, (7.35, -0.6), (0.7, -0.6), PALETTE[3])
-    _arrow(axes, (0.7, -0.6), (0.7, 1.6), PALETTE[3])
+    box(axes, 8.6, -0.6, "accept with\nprobability min(1, R)", PALETTE[3])
+    arrow(axes, (8.6, 1.65), (8.6, -0.15), PALETTE[3], "MALA", (8.75, 0.85))
+    arrow(axes, (7.35, -0.6), (0.7, -0.6), PALETTE[3])
+    arrow(axes, (0.7, -0.6), (0.7, 1.6), PALETTE[3])
     axes.text(3.9, -1.1, "yes: the next $x$ is $y$;  no: it is the old $x$ again", fontsize=9, ha="center")
-    axes.set_title("One step: along the score, and a random kick; MALA may refuse it", fontsize=10)
     return figure
-
-
-def _box(axes, x: float, y: float, words: str, color: str) -> None:
-    frame = dict(boxstyle="round,pad=0.4", facecolor="none", edgecolor=color, linewidth=1.5)
-    axes.text(x, y, words, ha="center", va="center", fontsize=10, bbox=frame)
-
-
-def _arrow(axes, tail, head, color: str, words: str = "", at: tuple[float, float] = (0, 0)) -> None:
-    axes.annotate("", head, tail, arrowprops=dict(arrowstyle="-|>", color=color, linewidth=1.5))
-    axes.text(*at, words, fontsize=9)
 
 
 def score_field(log_prob: _LogProb, score: Callable[[Tensor], Tensor], title: str) -> Figure:
@@ -77,16 +65,7 @@ def walks(
     return figure
 
 
-def end_points(log_prob: _LogProb, points: Mapping[str, Tensor], title: str, extent: float = 4.0) -> Figure:
-    """Clouds of points (N, 2) on a density, a panel each under its name; the first has a colour of its own."""
-    width = 3.3 if len(points) < 4 else 2.7
-    figure, axes = panels(len(points), title, width, width + 0.4)
-    for number, (panel, (name, x)) in enumerate(zip(axes, points.items(), strict=True)):
-        density(panel, log_prob, extent)
-        color = PALETTE[1 if number else 0]
-        panel.plot(x[:, 0].numpy(), x[:, 1].numpy(), ".", color=color, markersize=2, alpha=0.5)
-        panel.set_title(name, fontsize=9)
-    return figure
+end_points = partial(clouds, first=PALETTE[0])
 
 
 def kl_fall(rows: Sequence, floor: float, title: str) -> Figure:
@@ -143,15 +122,11 @@ def price_of_exactness(deltas: Sequence[float], rates: Sequence[float], times: S
     left.legend(frameon=False, fontsize=8)
     right.loglog(deltas, times, "o-", color=PALETTE[1])
     right.set(ylabel="autocorrelation time of $x^2$ (steps)")
-    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    right.yaxis.set_major_formatter("{x:g}")
+    plain_ticks(right.yaxis)
     for axes in (left, right):
         axes.set_xlabel("step size $\\delta$ (units of $\\sigma^2$)")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
+        plain_ticks(axes.xaxis)
         axes.grid(alpha=0.3)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_minor_formatter(NullFormatter())
     return figure
 
 

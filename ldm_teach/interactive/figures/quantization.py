@@ -7,11 +7,10 @@ import torch
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ldm_teach.interactive.pictures import to_pixels
-from ldm_teach.interactive.plots import INK, PALETTE, grid_points, new_figure, panels
+from ldm_teach.interactive.plots import INK, PALETTE, grid_points, new_figure, panels, plain_ticks
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
 
@@ -144,9 +143,7 @@ def curves(
     if log:
         axes.set(xscale="log", yscale="log")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter(NullFormatter())
+            plain_ticks(axis)
     else:
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

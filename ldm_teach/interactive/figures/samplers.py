@@ -1,42 +1,42 @@
 """The figures of notebook 06: a step of a sampler, paths through the noise, orders of convergence, samples."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 from torch import Tensor
 
 from ldm_teach.data.fashion import FASHION_CLASSES
+from ldm_teach.interactive import plots
+from ldm_teach.interactive.figures.schematic import arrow, box, diagram
 from ldm_teach.interactive.pictures import labelled_grid
-from ldm_teach.interactive.plots import INK, PALETTE, density, new_figure, panels
+from ldm_teach.interactive.plots import INK, PALETTE, new_figure, panels
 
 _MARKERS = "os^Dv<>p"
 
 
 def step_schematic() -> Figure:
     """A step from x_t to x_s as boxes and arrows: look once, guess x_0, put noise back, some of it fresh."""
-    figure = new_figure(7.8, 3.2)
-    axes = figure.subplots()
-    axes.set(xlim=(0, 11), ylim=(-0.3, 4.3))
-    axes.axis("off")
+    title = "One step: guess the clean sample, then put noise back, a part of it fresh"
+    figure, axes = diagram(7.8, 3.2, (0, 11), (-0.3, 4.3), title)
     blue, orange, green, pink = PALETTE[:4]
-    _box(axes, 0.7, 2.0, "$x_t$", INK)
-    _box(axes, 2.9, 2.0, "denoiser\n(one call)", INK)
-    _box(axes, 5.5, 3.5, "$\\hat x_0 = E[x_0 | x_t]$", blue)
-    _box(axes, 5.5, 2.0, "$\\hat\\varepsilon = E[\\varepsilon | x_t]$", orange)
-    _box(axes, 5.5, 0.4, "fresh noise $z$", pink)
-    _box(axes, 8.9, 2.0, "+", INK)
-    _box(axes, 10.3, 2.0, "$x_s$", green)
-    _arrow(axes, (1.0, 2.0), (2.05, 2.0), INK)
-    _arrow(axes, (3.75, 2.25), (4.25, 3.3), blue)
-    _arrow(axes, (3.75, 2.0), (4.4, 2.0), orange)
-    _arrow(axes, (6.75, 3.35), (8.7, 2.3), blue, "$\\times\\, \\sqrt{\\bar\\alpha_s}$", (7.8, 3.05))
-    _arrow(axes, (6.55, 2.0), (8.65, 2.0), orange, "$\\times\\, \\sqrt{1-\\bar\\alpha_s-\\sigma^2}$", (6.8, 2.15))
-    _arrow(axes, (6.5, 0.5), (8.7, 1.7), pink, "$\\times\\, \\sigma$", (7.8, 0.8))
-    _arrow(axes, (9.15, 2.0), (10.0, 2.0), green)
-    axes.set_title("One step: guess the clean sample, then put noise back, a part of it fresh", fontsize=10)
+    box(axes, 0.7, 2.0, "$x_t$", INK)
+    box(axes, 2.9, 2.0, "denoiser\n(one call)", INK)
+    box(axes, 5.5, 3.5, "$\\hat x_0 = E[x_0 | x_t]$", blue)
+    box(axes, 5.5, 2.0, "$\\hat\\varepsilon = E[\\varepsilon | x_t]$", orange)
+    box(axes, 5.5, 0.4, "fresh noise $z$", pink)
+    box(axes, 8.9, 2.0, "+", INK)
+    box(axes, 10.3, 2.0, "$x_s$", green)
+    arrow(axes, (1.0, 2.0), (2.05, 2.0), INK)
+    arrow(axes, (3.75, 2.25), (4.25, 3.3), blue)
+    arrow(axes, (3.75, 2.0), (4.4, 2.0), orange)
+    arrow(axes, (6.75, 3.35), (8.7, 2.3), blue, "$\\times\\, \\sqrt{\\bar\\alpha_s}$", (7.8, 3.05))
+    arrow(axes, (6.55, 2.0), (8.65, 2.0), orange, "$\\times\\, \\sqrt{1-\\bar\\alpha_s-\\sigma^2}$", (6.8, 2.15))
+    arrow(axes, (6.5, 0.5), (8.7, 1.7), pink, "$\\times\\, \\sigma$", (7.8, 0.8))
+    arrow(axes, (9.15, 2.0), (10.0, 2.0), green)
     return figure
 
 
@@ -73,14 +73,7 @@ def paths(levels: Sequence[int], runs: Mapping[str, Tensor], title: str, truth: 
     return figure
 
 
-def clouds(log_prob: Callable[[Tensor], Tensor], points: Mapping[str, Tensor], title: str) -> Figure:
-    """Clouds of points (N, 2) on a density, a panel each under its name."""
-    figure, axes = panels(len(points), title, 2.7, 3.1)
-    for panel, (name, x) in zip(axes, points.items(), strict=True):
-        density(panel, log_prob, 3.0)
-        panel.plot(x[:, 0].numpy(), x[:, 1].numpy(), ".", color=PALETTE[1], markersize=2, alpha=0.5)
-        panel.set_title(name, fontsize=9)
-    return figure
+clouds = partial(plots.clouds, extent=3.0)
 
 
 def orders(curves: Mapping[str, Mapping[str, tuple[Sequence, Sequence]]], title: str) -> Figure:
@@ -92,9 +85,7 @@ def orders(curves: Mapping[str, Mapping[str, tuple[Sequence, Sequence]]], title:
         panel.set(xlabel="network calls", ylabel="error (rms, units of $x$)")
         panel.set_title(name, fontsize=9)
         panel.grid(alpha=0.3)
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.xaxis.set_minor_formatter(NullFormatter())
+        plots.plain_ticks(panel.xaxis)
         panel.yaxis.set_major_formatter("{x:g}")
         panel.yaxis.set_minor_formatter(NullFormatter())
     axes[0].legend(frameon=False, fontsize=8)
@@ -182,13 +173,3 @@ def garments(rows: Mapping[str, Tensor], classes: Sequence[int], title: str) -> 
     figure.set_figheight(figure.get_figheight() + 0.5)
     figure.axes[0].tick_params(axis="x", rotation=35)
     return figure
-
-
-def _box(axes, x: float, y: float, words: str, color: str) -> None:
-    frame = dict(boxstyle="round,pad=0.4", facecolor="none", edgecolor=color, linewidth=1.5)
-    axes.text(x, y, words, ha="center", va="center", fontsize=10, bbox=frame)
-
-
-def _arrow(axes, tail, head, color: str, words: str = "", at: tuple[float, float] = (0, 0)) -> None:
-    axes.annotate("", head, tail, arrowprops=dict(arrowstyle="-|>", color=color, linewidth=1.5))
-    axes.text(*at, words, fontsize=9)

@@ -9,6 +9,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
 from ldm_teach.interactive.plots import INK, PALETTE, density, grid_points, heatmap, new_figure, panels
+from ldm_teach.interactive.plots import clouds as clouds  # handed on to the notebook
 
 Field = Callable[[Tensor], Tensor]
 Score = Callable[[Tensor, float], Tensor]  # of x (B, 2) and sigma: (B, 2)
@@ -140,16 +141,6 @@ def by_level(sigmas: Sequence[float], curves: Mapping[str, Sequence[float]], yla
     axes.yaxis.set_minor_formatter("")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
-    return figure
-
-
-def clouds(log_prob: Field, points: Mapping[str, Tensor], title: str) -> Figure:
-    """Points (N, 2) over the density of the data, a panel for each name."""
-    figure, axes = panels(len(points), title, width=3.5, height=4.0)
-    for each, (name, x) in zip(axes, points.items(), strict=True):
-        density(each, log_prob)
-        each.plot(*x.T.numpy(), ".", color=PALETTE[1], markersize=2, alpha=0.6)
-        each.set_title(name, fontsize=10)
     return figure
 
 
