@@ -30,6 +30,7 @@ from ldm_teach.models import (
     guided,
     latent_diffusion,
     layers,
+    pixels,
     score_network,
     unet,
     vector_quantization,
@@ -394,6 +395,14 @@ door(
     after=run,
 )
 door(
+    guidance.clip_x0,
+    denoiser=(arrow, FUNCTION),
+    schedule=(SCHEDULE, SCHEDULES),
+    low=(-1.0, number(high=0.999)),
+    high=(1.0, number(-0.999)),
+    after=run,
+)
+door(
     guidance.on_interval,
     guided=(arrow, FUNCTION),
     plain=(arrow, FUNCTION),
@@ -418,6 +427,9 @@ SIDES = several(whole(), 2)
 TINY = dict(image_size=((12, 12), SIDES), image_channels=(1, whole()), downsampling=(4, one_of(1, 2, 4, 8)))
 TINY |= dict(latent_channels=(2, whole()), widths=((16, 16), several(whole(), 2)), depths=((1, 2), several(whole(), 2)))
 door(autoencoder.Architecture, **TINY)
+door(pixels.Pixels, image_size=((12, 12), SIDES), image_channels=(1, whole()))
+door(pixels.Pixels((12, 12)).encode, x=(IMAGES, floats(None, 1, 12, 12)))
+door(pixels.Pixels((12, 12)).decode, z=(IMAGES, floats(None, 1, 12, 12)))
 door(autoencoder.KLAutoencoder, **TINY)
 door(
     vector_quantization.VQAutoencoder,
@@ -552,7 +564,7 @@ for each, (name, valid, kind) in READERS.items():
     door(each.check, **{name: (valid, kind, f"condition|{name}")})
 door(
     latent_diffusion.LatentDiffusion,
-    autoencoder=(VQ, a(autoencoder.KLAutoencoder, vector_quantization.VQAutoencoder)),
+    autoencoder=(VQ, a(autoencoder.KLAutoencoder, vector_quantization.VQAutoencoder, pixels.Pixels)),
     unet=(MODEL.unet, a(unet.UNet)),
     encoder=(MODEL.encoder, a(*map(type, READERS))),
     schedule=(SCHEDULE, SCHEDULES),
@@ -573,7 +585,9 @@ door(
     condition=(LABELS, ints(2, high=2) | several(whole(0, 2), 2), "condition|dropped"),
     dropped=(torch.tensor([True, False]), Kind(lambda v: isinstance(v, Tensor)) | NONE),
 )
-door(MODEL.denoiser, condition=(LABELS, LABELLING | NONE), w=(1.0, WEIGHT), after=lambda d: d(LATENTS, T))
+INTERVAL = Kind(lambda v: several(whole(0), 2).takes(v) and v[0] <= v[1])
+GUIDED = dict(condition=(LABELS, LABELLING | NONE), w=(1.0, WEIGHT), interval=((3, 5), INTERVAL | NONE))
+door(MODEL.denoiser, **GUIDED, after=lambda d: d(LATENTS, T))
 door(MODEL.noise, batch_size=(2, whole()), generator=(seeded(), GENERATOR))
 SAMPLING = dict(
     x_T=(LATENTS, floats(2, 2, 4, 4, dtype=torch.float32) | NONE),
@@ -582,7 +596,7 @@ SAMPLING = dict(
     batch_size=(2, one_of(2) | NONE),
     sampler=(samplers.ddim, FUNCTION, "sampler|steps"),
 )
-door(MODEL.sample, condition=(LABELS, LABELLING | NONE), w=(1.0, WEIGHT), **SAMPLING)
+door(MODEL.sample, **GUIDED, **SAMPLING)
 door(MODEL.draw, denoiser=(lambda z, t: 0 * z, FUNCTION), **SAMPLING | dict(batch_size=(2, whole() | NONE)))
 for law in (guided.classifier_free, guided.on_the_interval, guided.rescaled_free):
     door(
@@ -652,7 +666,7 @@ SETTINGS = dict(
     seed=(0, SEED),
 )
 door(loop.FitSettings, **SETTINGS, after=lambda s: s.rate(0))
-for law in (loop.linear_decay, loop.cosine_decay):
+for law in (loop.constant, loop.linear_decay, loop.cosine_decay):
     door(law, progress=(0.5, number(0, 1)))
 
 

@@ -1,7 +1,8 @@
-"""python -m tests.planted_bugs: plant one bug at a time in a copy of the package and see a test fail by name.
+"""python -m tests.planted_bugs [WORDS]: plant one bug at a time in a copy of the package and see a test fail by name.
 
 Each entry: what is wrong, the file, the right code, the wrong code, and the test that must notice. A bug that no test
-notices, or whose right code is no longer in the file, ends the run with status 1.
+notices, or whose right code is no longer in the file, ends the run with status 1. With words, only the bugs whose name
+or file has one of them.
 """
 
 import shutil
@@ -55,6 +56,12 @@ BUGS = [
     ("alpha_bar for its root in the mixture", "theory/mixture.py", "alpha_bar**0.5 * self.means",
      "alpha_bar * self.means",
      "theory/test_mixture.py::test_diffused_density_equals_numerical_convolution"),
+    ("x_0 clipped on one side", "theory/guidance.py", "x0.clamp(low, high)", "x0.clamp(max=high)",
+     "theory/test_guidance.py::test_clipping_changes_what_lies_outside_the_range_and_nothing_else"),
+    ("an interval without its first step", "models/latent_diffusion.py", "(first <= t) &", "(first < t) &",
+     "models/test_latent_diffusion.py::test_guidance_on_an_interval_is_the_law_and_costs_one_branch_outside"),
+    ("an interval of the first row alone", "models/latent_diffusion.py", "not inside.any()", "not inside[0].any()",
+     "models/test_latent_diffusion.py::test_guidance_on_an_interval_is_the_law_and_costs_one_branch_outside"),
     ("condition and null swapped", "theory/guidance.py", "(1 + w) * eps_cond - w * eps_uncond",
      "(1 + w) * eps_uncond - w * eps_cond",
      "theory/test_guidance.py::test_limits_are_the_conditional_and_the_unconditional_prediction"),
@@ -221,7 +228,10 @@ def fails(file: str, right: str, wrong: str, test: str) -> str:
 
 if __name__ == "__main__":
     missed = 0
+    words = sys.argv[1:] or [""]
     for name, file, right, wrong, test in BUGS:
+        if not any(word in name or word in file for word in words):
+            continue
         line = fails(file, right, wrong, test)
         missed += not line
         print(f"{name:44} {line.removeprefix('FAILED tests/').split(' - ')[0] or 'NOT NOTICED'}", flush=True)

@@ -50,6 +50,12 @@ def add_sampling(parser: argparse.ArgumentParser, steps: int, samples: int | Non
     parser.add_argument("--steps", dest="num_steps", type=int, default=steps, help="steps of the sampler")
 
 
+def add_interval(parser: argparse.ArgumentParser) -> None:
+    """--interval FIRST LAST: of guidance."""
+    where = "the first and the last timestep of guidance, both from 0 to 999; by default it is everywhere"
+    parser.add_argument("--interval", type=int, nargs=2, metavar=("FIRST", "LAST"), help=where)
+
+
 def add_sampler(parser: argparse.ArgumentParser) -> None:
     """--sampler and --seed."""
     parser.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="the reverse process")

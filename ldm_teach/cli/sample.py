@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.cli.conditions import requested
-from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
+from ldm_teach.cli.options import SAMPLERS, add_command, add_interval, add_sampler, add_sampling
 from ldm_teach.files import free, whole, writable
 from ldm_teach.interactive import pictures
 from ldm_teach.interactive.plots import figure_png
@@ -34,6 +34,7 @@ def configure(commands: argparse._SubParsersAction) -> None:
     )
     c.add_argument("--sigma", type=float, default=2.0, help="blur of test images by number, in pixels")
     c.add_argument("--w", type=float, nargs="+", default=[1.0], help="guidance weights, one column each")
+    add_interval(c)
     add_sampler(c)
     add_sampling(c, steps=20)
     c.add_argument("--count", type=int, default=8, help="samples for each condition and weight")
@@ -62,6 +63,7 @@ def sample(
     condition: list[str] | None,
     sigma: float,
     w: list[float],
+    interval: tuple[int, int] | None,
     sampler: str,
     num_steps: int,
     count: int,
@@ -88,7 +90,8 @@ def sample(
 
     def drawn(x: float) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        images = model.sample(repeated, w=x, num_steps=num_steps, generator=generator, sampler=watched)
+        settings = dict(interval=interval, num_steps=num_steps, generator=generator, sampler=watched)
+        images = model.sample(repeated, w=x, **settings)
         return images.cpu().unflatten(0, (-1, count))  # (rows, count, C, H, W)
 
     rows = [textwrap.fill(words, 32) for words in asked.names]  # the longest caption takes three lines, a row's height

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ldm_teach.cli import bench
-from ldm_teach.cli.options import SAMPLERS, add_command, add_sampler, add_sampling
+from ldm_teach.cli.options import SAMPLERS, add_command, add_interval, add_sampler, add_sampling
 from ldm_teach.files import free, writable
 from ldm_teach.measuring import tables
 from ldm_teach.paths import RUNS
@@ -59,6 +59,7 @@ def configure(commands: argparse._SubParsersAction) -> None:
     c.add_argument("models", nargs="*", default=argparse.SUPPRESS, help="shipped models or directories")
     c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
     c.add_argument("--w", dest="weights", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0, 4.0], help="weights")
+    add_interval(c)
     add_sampling(c, steps=20, samples=10_000)
     add_sampler(c)
 

@@ -8,8 +8,9 @@ from torch import Tensor
 from ldm_teach import checks
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.pixels import Pixels
 from ldm_teach.progress import progress
-from ldm_teach.theory.guidance import classifier_guidance, on_interval, rescaled
+from ldm_teach.theory.guidance import classifier_guidance, clip_x0, rescaled
 from ldm_teach.theory.samplers import Sampler, dpm_solver
 from ldm_teach.theory.schedule import Denoiser
 
@@ -51,13 +52,22 @@ def classifier_free(model: LatentDiffusion, condition: Tensor, scale: float) -> 
 def on_the_interval(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale at the timesteps of INTERVAL, none elsewhere."""
     makes_denoisers(model)
-    return on_interval(model.denoiser(condition, w=scale), model.denoiser(condition), *INTERVAL)
+    return model.denoiser(condition, w=scale, interval=INTERVAL)
 
 
 def rescaled_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale, its prediction shrunk to the size of the conditional one."""
     makes_denoisers(model)
     return rescaled(model.denoiser(condition, w=scale), model.denoiser(condition), model.schedule)
+
+
+def clipped_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
+    """Classifier-free guidance with weight w = scale of a model of grey pixels, x_0 clipped to the range of pixels."""
+    makes_denoisers(model)
+    if not isinstance(model.autoencoder, Pixels) or len(model.latent_mean) > 1:
+        raise ValueError(f"model works on {type(model.autoencoder).__name__}; want a model of pixels of one channel")
+    black, white = ((value - float(model.latent_mean)) / float(model.latent_std) for value in (-1, 1))
+    return clip_x0(model.denoiser(condition, w=scale), model.schedule, black, white)
 
 
 @torch.no_grad()

@@ -10,18 +10,19 @@ from torch import Tensor, nn
 from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.conditioning import ConditionEncoder
+from ldm_teach.models.pixels import Pixels
 from ldm_teach.models.unet import UNet
 from ldm_teach.models.vector_quantization import Autoencoder
-from ldm_teach.theory.guidance import guide
+from ldm_teach.theory.guidance import guide, over_rows
 from ldm_teach.theory.parameterization import eps_from_v
 from ldm_teach.theory.samplers import Sampler, dpm_solver, final
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
-from ldm_teach.theory.tensors import Randomness, draw
+from ldm_teach.theory.tensors import Randomness, draw, per_row
 
 
 @checkpoint.registered
 class LatentDiffusion(nn.Module):
-    """Diffusion in the latent space of an autoencoder (Rombach et al. 2022).
+    """Diffusion in the latent space of an autoencoder (Rombach et al. 2022), or, with `Pixels` in its place, on pixels.
 
     The U-Net works on latents standardized to mean 0 and variance 1 by channel, with `latent_mean` and `latent_std`
     (c, 1, 1), which `measure_latents` takes from data; it predicts v, from which `denoiser` makes an eps arrow.
@@ -29,13 +30,13 @@ class LatentDiffusion(nn.Module):
 
     def __init__(
         self,
-        autoencoder: Autoencoder,
+        autoencoder: Autoencoder | Pixels,
         unet: UNet,
         encoder: ConditionEncoder,
         schedule: NoiseSchedule,
     ):
         super().__init__()
-        checks.instance("autoencoder", autoencoder, *get_args(Autoencoder))
+        checks.instance("autoencoder", autoencoder, *get_args(Autoencoder), Pixels)
         checks.instance("unet", unet, UNet)
         checks.instance("schedule", schedule, NoiseSchedule)
         if not isinstance(encoder, nn.Module) or not hasattr(encoder, "null"):
@@ -109,30 +110,40 @@ class LatentDiffusion(nn.Module):
             tokens = torch.where(dropped[:, None, None], self.encoder.null, tokens)
         return self.unet(z_t, t, tokens)
 
-    def denoiser(self, condition: Any = None, *, w: float | Tensor = 0.0) -> Denoiser:
+    def denoiser(
+        self, condition: Any = None, *, w: float | Tensor = 0.0, interval: tuple[int, int] | None = None
+    ) -> Denoiser:
         """The eps arrow on standardized latents, guided with weight w (a number or (B,)) where there is a condition.
 
-        condition: what the encoder takes, or None for the unconditional model. Both branches go through the network in
-        one call on 2B, then `guide`; w = 0 needs the conditional branch alone. Raises ValueError for a bad condition.
+        condition: what the encoder takes, or None for the unconditional model.  interval: the first and the last of the
+        timesteps at which w holds, by default all; at the others there is no guidance (Kynkaanniemi et al. 2024).
+        Both branches go through the network in one call on 2B, then `guide`; without guidance the conditional branch
+        is called alone. Raises ValueError for a bad condition or interval.
         """
         null = self.encoder.null
         if not isinstance(w, Tensor):
             checks.finite("w", w)
+        first, last = (0, self.schedule.num_steps - 1) if interval is None else checks.sizes("interval", interval, 2, 0)
+        if first > last:
+            raise ValueError(f"interval is {interval!r}; want two timesteps, the first not after the last")
         if condition is None:
             return self._arrow(lambda batch: null.expand(batch, -1, -1))
         checked = checks.movable("condition", self.encoder.check(condition), null)
         tokens = self.encoder(checked.to(null if checked.is_floating_point() else null.device))  # (B, L, C)
-        guided = isinstance(w, Tensor) or w != 0
-        both = torch.cat([tokens, null.expand_as(tokens)]) if guided else tokens  # (2B, L, C) or (B, L, C)
-        arrow = self._arrow(lambda batch: both)
+        both = torch.cat([tokens, null.expand_as(tokens)])  # (2B, L, C)
+        conditional, branches = self._arrow(lambda batch: tokens), self._arrow(lambda batch: both)
 
         def denoise(z_t: Tensor, t: Tensor) -> Tensor:
             if len(z_t) != len(tokens):
                 raise ValueError(f"condition has {len(tokens)} entries and x has {len(z_t)} rows; want as many")
-            if not guided:
-                return arrow(z_t, t)
-            eps_cond, eps_uncond = arrow(torch.cat([z_t, z_t]), torch.cat([t, t])).chunk(2)
-            return guide(eps_cond, eps_uncond, w)
+            checks.timesteps(t, z_t)
+            over_rows("w", w, z_t)
+            inside = per_row((first <= t) & (t <= last), z_t)
+            none = t.device.type == "cpu" and not inside.any()  # elsewhere a look at t would wait for the device
+            if none or (not isinstance(w, Tensor) and w == 0):
+                return conditional(z_t, t)
+            eps_cond, eps_uncond = branches(torch.cat([z_t, z_t]), torch.cat([t, t])).chunk(2)
+            return torch.where(inside, guide(eps_cond, eps_uncond, w), eps_cond)
 
         return denoise
 
@@ -149,13 +160,14 @@ class LatentDiffusion(nn.Module):
         condition: Any = None,
         *,
         w: float | Tensor = 1.0,
+        interval: tuple[int, int] | None = None,
         num_steps: int = 20,
         generator: Randomness = None,
         batch_size: int | None = None,
         sampler: Sampler = dpm_solver,
         x_T: Tensor | None = None,
     ) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1], one for each entry of the condition, guided with weight w.
+        """Images (B, C, H, W) in [-1, 1], one for each entry of the condition, guided with weight w on the interval.
 
         condition = None samples `batch_size` images from the unconditional model. The noise is drawn first, by `noise`,
         so one generator state gives the same noise whatever w and num_steps are; or it is x_T (B, c, h, w).
@@ -167,7 +179,7 @@ class LatentDiffusion(nn.Module):
                 raise ValueError(f"batch_size is {batch_size!r}; want {rows}, one for each entry of condition, or None")
             batch_size = rows
         settings = dict(num_steps=num_steps, generator=generator, sampler=sampler, x_T=x_T)
-        return self.draw(self.denoiser(condition, w=w), batch_size, **settings)
+        return self.draw(self.denoiser(condition, w=w, interval=interval), batch_size, **settings)
 
     @torch.no_grad()
     def draw(

@@ -19,6 +19,7 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import MEASURED
 from ldm_teach.progress import progress
 from ldm_teach.theory.samplers import Sampler, dpm_solver
+from ldm_teach.theory.schedule import Denoiser
 
 PATH = MEASURED / "sampling.json"
 
@@ -42,6 +43,7 @@ class Row(NamedTuple):
 def run(
     models: Sequence[str | Path] = ("fashion-class", "fashion-class-kl", "fashion-class-vq"),
     weights: Sequence[float] = (0.0, 0.5, 1.0, 2.0, 4.0),
+    interval: tuple[int, int] | None = None,
     num_samples: int = 10_000,
     num_steps: int = 20,
     sampler: Sampler = dpm_solver,
@@ -50,7 +52,7 @@ def run(
 ) -> Iterator[Row]:
     """Judge real images, then each model's reconstructions and its samples at each weight; yields each Row at once.
 
-    Classes are balanced and the noise is the same at every weight.
+    Classes are balanced and the noise is the same at every weight. interval: the timesteps of guidance, by default all.
     """
     loaded = {str(name): LatentDiffusion.load(name) for name in models}  # a wrong name ends here, before any work
     seen, test = reference(judge), fashion_mnist(train=False)
@@ -61,6 +63,9 @@ def run(
         features, predicted = judge_images(seen.judge, images)
         return frechet_distance(features, seen.features), *accuracy(predicted, shown)
 
+    def guided(model: LatentDiffusion, condition: Tensor, w: float) -> Denoiser:
+        return model.denoiser(condition, w=w, interval=interval)
+
     for name, w in progress([(name, w) for name in loaded for w in (None, *weights)], "sampling", "row"):
         model = loaded[name]
         if w is None:
@@ -68,7 +73,7 @@ def run(
             decoded = torch.cat([model.decode(model.encode(chunk)) for chunk in chunks])
             yield Row(name, "reconstructed", *judged(decoded, y), psnr=peak_signal_to_noise(decoded, x))
         else:
-            samples = sample_all(model, labels, w, num_steps, seed, sampler=sampler)
+            samples = sample_all(model, labels, w, num_steps, seed, method=guided, sampler=sampler)
             yield Row(name, "samples", *judged(samples, labels), w=w)
 
 

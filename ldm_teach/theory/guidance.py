@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.theory.parameterization import eps_from_score, eps_from_v, v_from_eps
+from ldm_teach.theory.parameterization import eps_from_score, eps_from_v, eps_from_x0, v_from_eps, x0_from_eps
 from ldm_teach.theory.schedule import Denoiser, NoiseSchedule
 from ldm_teach.theory.tensors import per_row
 
@@ -129,6 +129,27 @@ def rescaled(guided: Denoiser, conditional: Denoiser, schedule: NoiseSchedule, p
         v_guided, v_cond = (v_from_eps(x_t, eps, alpha_bar) for eps in both)
         ratio = v_cond.flatten(1).std(1) / v_guided.flatten(1).std(1)  # (B,)
         return eps_from_v(x_t, v_guided * over_rows("phi", phi * ratio + 1 - phi, x_t), alpha_bar)
+
+    return denoise
+
+
+def clip_x0(denoiser: Denoiser, schedule: NoiseSchedule, low: float = -1.0, high: float = 1.0) -> Denoiser:
+    """The denoiser whose prediction of x_0 is clipped to [low, high], where data are known to lie, as pixels are.
+
+    Latents have no such bounds. Strong guidance leaves them, and so do the first steps, which divide the error of a
+    prediction by sqrt(alpha_bar). Raises ValueError unless low < high.
+    Source: the published code of Ho et al. 2020 (clip_denoised); Saharia et al. 2022, sec. 2.3 (static thresholding).
+    """
+    denoisers(denoiser=denoiser)
+    checks.instance("schedule", schedule, NoiseSchedule)
+    if not checks.finite("low", low) < checks.finite("high", high):
+        raise ValueError(f"low and high are {low!r} and {high!r}; want low < high")
+    low, high = float(low), float(high)
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        alpha_bar = schedule.at(t, x_t)
+        x0 = x0_from_eps(x_t, checks.returned("denoiser", denoiser(x_t, t), x_t), alpha_bar)
+        return eps_from_x0(x_t, x0.clamp(low, high), alpha_bar)
 
     return denoise
 

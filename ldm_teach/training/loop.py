@@ -43,6 +43,12 @@ def cosine_decay(progress: float) -> float:
     return (1 + math.cos(math.pi * checks.between("progress", progress, 0, 1))) / 2
 
 
+def constant(progress: float) -> float:
+    """The factor on the learning rate at `progress` in [0, 1]: 1 throughout."""
+    checks.between("progress", progress, 0, 1)
+    return 1.0
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """What a training does, on any machine: recipes hold one, and `fit` follows it.

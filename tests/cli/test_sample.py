@@ -12,10 +12,11 @@ from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.data.shapes import shapes
 from ldm_teach.interactive import pictures
 from ldm_teach.models.autoencoder import KLAutoencoder
-from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.theory.schedule import NoiseSchedule
+from tests.helpers import seeded
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,17 @@ def grids(monkeypatch):
 
 
 SAMPLE = ["--count", "3", "--steps", "2", "--w", "0", "2"]
+
+
+def test_guidance_can_be_kept_to_an_interval(tmp_path, grids):
+    directory = tmp_path / "model"
+    model = untrained("fashion-autoencoder", ClassEncoder(token_width=32), directory)
+    for words in ([], ["--interval", "300", "700"]):
+        cli.main(["sample", str(directory), "--condition", "3", *SAMPLE, *words, "--out", str(tmp_path / "x.png")])
+    everywhere, limited = (x.unflatten(0, (1, 2, 3))[0] for x, *_ in grids)  # (w, count, C, H, W)
+    want = model.sample([3, 3, 3], w=2.0, interval=(300, 700), num_steps=2, generator=seeded())
+    torch.testing.assert_close(limited[1], want)
+    assert torch.equal(limited[0], everywhere[0]) and not torch.allclose(limited[1], everywhere[1])
 
 
 def test_sample_draws_captions_each_in_its_row(tmp_path, grids):

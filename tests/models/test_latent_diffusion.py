@@ -6,7 +6,7 @@ from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.models.vector_quantization import VQAutoencoder
-from ldm_teach.theory.guidance import classifier_free_guidance
+from ldm_teach.theory.guidance import classifier_free_guidance, on_interval
 from ldm_teach.theory.samplers import ddim, ddpm
 from ldm_teach.theory.schedule import NoiseSchedule
 from tests.helpers import make_tiny_model, seeded, to_fake_gpu
@@ -45,6 +45,27 @@ def test_guided_denoiser_calls_the_network_once(tiny_model):
     for w in (2.0, 0.0):
         tiny_model.denoiser(LABELS, w=w)(z_t, t)
     assert batches == [8, 4]
+
+
+@torch.no_grad()
+def test_guidance_on_an_interval_is_the_law_and_costs_one_branch_outside(tiny_model):
+    z_t, t = points(tiny_model)  # t = 5, 300, 700, 999
+    guided, plain = tiny_model.denoiser(LABELS, w=3.0), tiny_model.denoiser(LABELS)
+    limited = tiny_model.denoiser(LABELS, w=3.0, interval=(300, 700))
+    torch.testing.assert_close(limited(z_t, t), on_interval(guided, plain, 300, 700)(z_t, t), rtol=1e-4, atol=1e-5)
+    assert torch.equal(limited(z_t, t)[1:3], guided(z_t, t)[1:3])
+    batches = []
+    tiny_model.unet.register_forward_pre_hook(lambda module, arguments: batches.append(len(arguments[0])))
+    for k in (299, 300, 700, 701):
+        limited(z_t, torch.full((4,), k))
+    assert batches == [4, 8, 8, 4]
+    everywhere = tiny_model.sample(LABELS, w=4.0, interval=(0, 999), num_steps=5, generator=seeded())
+    assert torch.equal(everywhere, tiny_model.sample(LABELS, w=4.0, num_steps=5, generator=seeded()))
+    limited_too = tiny_model.sample(LABELS, w=4.0, interval=(300, 700), num_steps=5, generator=seeded())
+    assert torch.equal(
+        limited_too,
+        tiny_model.draw(tiny_model.denoiser(LABELS, w=4.0, interval=(300, 700)), 4, num_steps=5, generator=seeded()),
+    )
 
 
 def test_dropping_the_condition_is_the_null_condition(tiny_model):
@@ -99,6 +120,11 @@ def test_save_and_load_keep_the_samples(tiny_model, tmp_path):
     [
         (lambda m: m.sample([0, 5]), r"condition holds labels \[0, 5\]; want classes from 0 to 2"),
         (lambda m: m.sample(None), "batch_size is None; want an int of at least 1"),
+        (
+            lambda m: m.sample([0], interval=(700, 300)),
+            r"interval is \(700, 300\); want two timesteps, the first not after",
+        ),
+        (lambda m: m.sample([0], interval=300), "interval is 300; want 2 ints"),
         (lambda m: m.sample([0], num_steps=0), "num_steps is 0; want an int from 1 to 1000"),
         (lambda m: m.sample([0, 1], w=torch.zeros(3)), r"w is a float32 tensor of shape \(3,\)"),
         (lambda m: LatentDiffusion(m.autoencoder, UNet(channels=4), m.encoder, m.schedule), "unet has 4 channels"),
@@ -113,14 +139,14 @@ def test_bad_arguments(tiny_model, call, words):
         call(tiny_model)
 
 
-@pytest.mark.parametrize("w", [0.0, 1.5])
-def test_a_sampling_run_on_a_fake_gpu_mixes_no_devices_and_reads_nothing_back(tiny_model, w):
+@pytest.mark.parametrize("w, interval", [(0.0, None), (1.5, None), (1.5, (300, 700))])
+def test_a_sampling_run_on_a_fake_gpu_mixes_no_devices_and_reads_nothing_back(tiny_model, w, interval):
     """FakeTensorMode makes CUDA tensors without a GPU: a CPU operand, .item() or a branch on a value is an error."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         to_fake_gpu(tiny_model)
         labels = torch.zeros(4, dtype=torch.int64, device="cuda")
         for sampler in (ddim, ddpm):
-            x = tiny_model.sample(labels, w=w, num_steps=3, sampler=sampler)
+            x = tiny_model.sample(labels, w=w, interval=interval, num_steps=3, sampler=sampler)
             assert x.device.type == "cuda" and x.shape == (4, 1, 12, 12)
 
 

@@ -7,6 +7,7 @@ from diffusers.guiders.guider_utils import rescale_noise_cfg
 from ldm_teach.theory.guidance import (
     classifier_free_guidance,
     classifier_guidance,
+    clip_x0,
     compose,
     gradient,
     guide,
@@ -16,7 +17,7 @@ from ldm_teach.theory.guidance import (
     w_from_s,
 )
 from ldm_teach.theory.mixture import GaussianMixture
-from ldm_teach.theory.parameterization import eps_from_score, v_from_eps
+from ldm_teach.theory.parameterization import eps_from_score, v_from_eps, x0_from_eps
 from ldm_teach.theory.samplers import ddim, ddpm, final, predictor_corrector
 from ldm_teach.theory.schedule import NoiseSchedule
 from tests.helpers import seeded
@@ -247,3 +248,27 @@ def test_on_one_gaussian_guided_ddim_misses_the_tilted_density():
 def test_bad_arguments(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.law("clip_x0: E[x_0|x_t] clipped to the range of the data; the same arrow inside it", "guidance.clip_x0")
+@pytest.mark.parametrize("t", [0, 300, 999])
+def test_clipping_changes_what_lies_outside_the_range_and_nothing_else(mixture, within, x, t):
+    denoiser, alpha_bar = mixture.denoiser(SCHEDULE), SCHEDULE.alpha_bar[t].item()
+    before, after = (x0_from_eps(x, arrow(x, at(t, x)), alpha_bar) for arrow in (denoiser, clip_x0(denoiser, SCHEDULE)))
+    within((after - before.clamp(-1, 1)).abs().max(), 1e-9)
+    wide = clip_x0(denoiser, SCHEDULE, -50, 50)
+    within((wide(x, at(t, x)) - denoiser(x, at(t, x))).abs().max(), 1e-9)
+
+
+def test_samples_of_a_clipped_denoiser_lie_in_the_range(mixture):
+    x_T = torch.randn(50, 2, dtype=torch.float64, generator=seeded(2))
+    samples = [
+        final(ddim(arrow, SCHEDULE, x_T, 20))
+        for arrow in (mixture.denoiser(SCHEDULE), clip_x0(mixture.denoiser(SCHEDULE), SCHEDULE, -0.5, 0.5))
+    ]
+    assert samples[0].abs().max() > 1 and samples[1].abs().max() <= 0.5 + 1e-12
+
+
+def test_a_range_that_is_none_is_refused(mixture):
+    with pytest.raises(ValueError, match="low and high are 1 and 1; want low < high"):
+        clip_x0(mixture.denoiser(SCHEDULE), SCHEDULE, 1, 1)

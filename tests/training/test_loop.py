@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ldm_teach.models import checkpoint
 from ldm_teach.training.batches import Batches
-from ldm_teach.training.loop import cosine_decay, fit, linear_decay, update_average
+from ldm_teach.training.loop import constant, cosine_decay, fit, linear_decay, update_average
 from ldm_teach.training.losses import (
     diffusion_loss,
 )
@@ -73,6 +73,7 @@ def test_average_copies_buffers():
 def test_decays_go_from_one_to_zero():
     for decay in (linear_decay, cosine_decay):
         assert decay(0) == 1 and decay(0.5) == pytest.approx(0.5) and decay(1) == pytest.approx(0)
+    assert constant(0) == constant(0.5) == constant(1) == 1
 
 
 @pytest.mark.parametrize(

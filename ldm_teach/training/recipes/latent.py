@@ -7,6 +7,7 @@ from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.pixels import Pixels
 from ldm_teach.models.unet import UNet
 from ldm_teach.models.vector_quantization import Autoencoder, load_autoencoder
 from ldm_teach.progress import progress
@@ -18,14 +19,14 @@ from ldm_teach.training.recipes.recipe import Build, Training, seeded
 
 
 @torch.no_grad()
-def posterior_moments(autoencoder: Autoencoder, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
+def posterior_moments(autoencoder: Autoencoder | Pixels, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once."""
     posteriors = [autoencoder.encode(chunk) for chunk in progress(x.split(batch_size), "encoding", "batch")]
     return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
 
 
 def latent_training(
-    autoencoder: Autoencoder,
+    autoencoder: Autoencoder | Pixels,
     x: Tensor,
     condition: Tensor,
     encoder: ConditionEncoder,
