@@ -135,7 +135,7 @@ FLAG = a(bool)
 WORDS = a(str)
 PATH = Kind(lambda value: isinstance(value, str | Path), path=True)
 FUNCTION = Kind(callable, function=True)
-GENERATOR = NONE | a(torch.Generator) | several(a(torch.Generator), 2)
+GENERATOR = NONE | a(torch.Generator, tensors.Share) | several(a(torch.Generator), 2)
 SEED = whole(1 - 2**31, 2**31 - 1)
 
 
@@ -420,6 +420,7 @@ door(
 )
 
 # theory/tensors
+door(tensors.Share, generator=(seeded(), a(torch.Generator)), index=(1, whole(0, 1)), count=(2, whole(2)))
 door(tensors.draw_like, x=(X, floats()), generator=(seeded(), GENERATOR))
 
 # models
@@ -763,7 +764,7 @@ door(
     losses.spread_timesteps,
     batch_size=(4, whole()),
     num_steps=(10, whole()),
-    generator=(seeded(), GENERATOR),
+    generator=(seeded(), NONE | a(torch.Generator, tensors.Share)),
     device=(torch.device("cpu"), a(torch.device)),
 )
 door(

@@ -10,6 +10,7 @@ from ldm_teach import checks
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.layers import normalize
 from ldm_teach.models.vector_quantization import Autoencoder, Latent, VQAutoencoder
+from ldm_teach.theory.tensors import Draws
 
 
 class PatchCritic(nn.Module):
@@ -72,7 +73,7 @@ class CriticizedAutoencoder(nn.Module):
         """The weight of the decoder's last convolution, where the adaptive weight compares gradients."""
         return [m for m in self.autoencoder.decoder if isinstance(m, nn.Conv2d)][-1].weight
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Criticism:
+    def forward(self, x: Tensor, generator: Draws = None) -> Criticism:
         reconstruction, latent = self.autoencoder(x, generator)
         frozen = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
         fooled = torch.func.functional_call(self.critic, frozen, (reconstruction,))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import Architecture, DiagonalGaussian, KLAutoencoder
+from ldm_teach.theory.tensors import Draws, Share
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ class VQAutoencoder(nn.Module):
     def _draw(self, quantized: Tensor) -> Tensor:
         return self.architecture.crop(self.decoder(quantized).to(quantized.dtype))
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Codes]:
+    def forward(self, x: Tensor, generator: Draws = None) -> tuple[Tensor, Codes]:
         """The reconstruction of x, with straight-through gradients, and its codes: what the loss needs in one call."""
-        checks.instance("generator", generator, torch.Generator, type(None))
+        checks.instance("generator", generator, torch.Generator, Share, type(None))
         z = self.encoder(self.architecture.pad(x, self.codebook)).to(x.dtype)
         if self.training:
-            self._revive(z.detach(), generator)
+            self._revive(z.detach(), generator.generator if isinstance(generator, Share) else generator)
         codes = self.quantize(z)
         if self.training:
             self._count(codes.indices)

@@ -1,14 +1,34 @@
 """What every law does with tensors: draw numbers where the generator lives, and let one value a row meet its row."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ldm_teach import checks
 
-# One for a whole batch, or a list with one for each row, or None, which is torch's default one.
-Randomness = torch.Generator | Sequence[torch.Generator] | None
+
+@dataclass(frozen=True)
+class Share:
+    """One of `count` equal shares of a batch: it takes its rows of what one generator draws for the whole batch.
+
+    So the shares draw together what the batch would draw at once, in one process or in several, each with a generator
+    at the same state. index: from 0 to count - 1; the rows of a share lie together.
+    """
+
+    generator: torch.Generator
+    index: int
+    count: int
+
+    def __post_init__(self):
+        checks.instance("generator", self.generator, torch.Generator)
+        checks.count("count", self.count)
+        checks.count("index", self.index, self.count - 1, low=0)
+
+
+Draws = torch.Generator | Share | None  # for a batch, or for a share of it; None is torch's default generator
+Randomness = Draws | Sequence[torch.Generator]  # also a list with one for each row
 
 
 def randomness(generator: Randomness, rows: int) -> Randomness:
@@ -17,9 +37,16 @@ def randomness(generator: Randomness, rows: int) -> Randomness:
         checks.instances("generator", generator, torch.Generator)
         if len(generator) != rows:
             raise ValueError(f"generator is a list of {len(generator)}; want {rows}, one for each row, or a single one")
-    elif generator is not None and not isinstance(generator, torch.Generator):
+    elif generator is not None and not isinstance(generator, torch.Generator | Share):
         raise ValueError(f"generator is {checks.describe(generator)}; want a torch.Generator or None")
     return generator
+
+
+def shared(make: Callable[[int, torch.Generator | None], Tensor], rows: int, generator: Draws) -> Tensor:
+    """make(rows, generator): something random for each row; for a Share, its rows of what is made for a whole batch."""
+    if not isinstance(generator, Share):
+        return make(rows, generator)
+    return make(generator.count * rows, generator.generator)[generator.index * rows :][:rows]
 
 
 def draw(kind: Callable[..., Tensor], shape: Sequence[int], like: Tensor, generator: Randomness) -> Tensor:
@@ -31,6 +58,8 @@ def draw(kind: Callable[..., Tensor], shape: Sequence[int], like: Tensor, genera
     randomness(generator, shape[0] if shape else 0)
     if isinstance(generator, list | tuple) and generator:
         return torch.cat([draw(kind, (1, *shape[1:]), like, one) for one in generator])
+    if isinstance(generator, Share):
+        return shared(lambda rows, one: draw(kind, (rows, *shape[1:]), like, one), shape[0], generator)
     one = generator if isinstance(generator, torch.Generator) else None
     device = like.device if one is None else one.device
     return kind(shape, dtype=like.dtype, device=device, generator=one).to(like.device)

@@ -15,11 +15,12 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from ldm_teach import checks
+from ldm_teach.theory.tensors import Draws, Share
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.device import choose_device, make_accelerator
 from ldm_teach.training.state import load_state, only_training, save_state, stop_requests
 
-Loss = Callable[[nn.Module, tuple, torch.Generator | None], Tensor]
+Loss = Callable[[nn.Module, tuple, Draws], Tensor]
 
 
 class TrainingStep(NamedTuple):
@@ -106,6 +107,7 @@ def fit(
     device: str | None = None,
     mixed_precision: str | None = None,
     workers: int = 0,
+    accumulate: int = 1,
     directory: Path | str | None = None,
     save_every: int = 1000,
     resume: bool = False,
@@ -117,10 +119,14 @@ def fit(
     `fit(model, loss, batches, num_steps=500)` is enough.
     average: a copy.deepcopy of the model, which then follows it as an exponential moving average.
     device, mixed_precision: by default the first of CUDA, MPS, CPU, and on CUDA bfloat16 where the card has it, else
-    float16. Started by `accelerate launch`, each process reads its own batches and gradients are averaged.
+    float16. Started by `accelerate launch` or `torchrun`, each process takes its share of every batch, and of what is
+    drawn for it: with any number of processes the training is that of one, but for rounding. (Not so the critic's
+    weight and the revival of codes, which look at a whole batch.)
+    accumulate: into how many parts a process divides its share of a batch, one after the other, to need less memory.
     directory: where the state is written every `save_every` steps, at the end, and when the generator is closed.
     resume: go on from there, to the very weights of an uninterrupted run: the batch, the noise and the learning rate of
-    a step are functions of (seed, step) alone. (Not so dropout, which draws from torch's own generator.)
+    a step are functions of (seed, step) alone. (Not so dropout, which draws from torch's own generator.) The number of
+    processes may be another.
 
     Ctrl-C and SIGTERM in a step save the state before they take effect; a second Ctrl-C ends the step at once.
     Raises ValueError for a number out of range, a directory that holds a state without `resume`, one where another
@@ -132,6 +138,7 @@ def fit(
     check_parts(model, loss, batches, average)
     checks.count("save_every", save_every)
     checks.count("workers", workers, 1000, low=0)
+    checks.count("accumulate", accumulate)
     checks.flag("resume", resume)
     if mixed_precision is not None:
         checks.word("mixed_precision", mixed_precision, ("no", "bf16", "fp16"))
@@ -139,6 +146,13 @@ def fit(
         raise ValueError("resume is True but directory is None; want the directory of the checkpoint to go on from")
     accelerator = make_accelerator(choose_device(device), mixed_precision)
     rank, processes, place = accelerator.process_index, accelerator.num_processes, accelerator.device
+    count = processes * accumulate
+    if batches.batch_size % count:
+        raise ValueError(
+            f"batches has a batch_size of {batches.batch_size}; want a multiple of {count}, which is processes "
+            f"({processes}) times accumulate ({accumulate})"
+        )
+    rows = batches.batch_size // count
 
     model.train().to(place)
     modules = {"model": model} if average is None else {"model": model, "average": average.eval().to(place)}
@@ -148,7 +162,7 @@ def fit(
         betas=(0.9, 0.99),
         weight_decay=settings.weight_decay,
     )
-    described = describe_training(settings, batches, average is not None, accelerator.mixed_precision, processes)
+    described = describe_training(settings, batches, average is not None, accelerator.mixed_precision)
     state, first = None if directory is None else checks.path("directory", directory), 0
     with contextlib.ExitStack() as stack:
         if state is not None:
@@ -162,7 +176,7 @@ def fit(
                     "--resume), or remove it to begin anew"
                 )
         prepared, optimizer = accelerator.prepare(model, optimizer)
-        order = range(first * processes + rank, settings.num_steps * processes, processes)
+        order = range(first, settings.num_steps)
         pinned = place.type == "cuda"
         own = torch.Generator()  # else the loader would draw from torch's own
         loader = iter(DataLoader(batches, None, sampler=order, num_workers=workers, pin_memory=pinned, generator=own))
@@ -179,19 +193,21 @@ def fit(
             with stop_requests() as requests:
                 for group in optimizer.param_groups:
                     group["lr"] = settings.rate(step)
-                generator.manual_seed(1_000_003 * settings.seed + step * processes + rank)
-                batch = tuple(b.to(place, non_blocking=True) if isinstance(b, Tensor) else b for b in next(loader))
-                with accelerator.autocast():
-                    value = loss(prepared, batch, generator)
-                if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
-                    raise ValueError(f"loss returns {checks.describe(value)}; want a scalar that depends on the model")
-                if not math.isfinite(float(value.detach())):
+                batch, value = next(loader), torch.zeros((), device=place)
+                for index in range(rank * accumulate, (rank + 1) * accumulate):
+                    generator.manual_seed(1_000_003 * settings.seed + step)
+                    share = generator if count == 1 else Share(generator, index, count)
+                    part = tuple(b[index * rows :][:rows].to(place, non_blocking=True) for b in batch)
+                    last = index == (rank + 1) * accumulate - 1  # only then do processes average their gradients
+                    with contextlib.nullcontext() if last else accelerator.no_sync(prepared):
+                        value += backward(accelerator, loss, prepared, part, share, accumulate) / accumulate
+                value = accelerator.reduce(value, "mean")
+                if not math.isfinite(float(value)):
                     raise FloatingPointError(
-                        f"the loss is {float(value.detach())} at step {step + 1}; nothing of this step is kept. Try a "
-                        f"learning rate below {settings.learning_rate:g}, mixed_precision='no', or look for numbers in "
-                        "the data that are not finite"
+                        f"the loss is {float(value)} at step {step + 1}; nothing of this step is kept. Try a learning "
+                        f"rate below {settings.learning_rate:g}, mixed_precision='no', or look for numbers in the data "
+                        "that are not finite"
                     )
-                accelerator.backward(value)
                 accelerator.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
                 optimizer.step()
                 optimizer.zero_grad()
@@ -203,12 +219,25 @@ def fit(
             if requests:
                 where = f"saved after step {done} in {directory}" if directory else f"stopped after step {done}"
                 raise KeyboardInterrupt(where) if requests[0] == signal.SIGINT else SystemExit(128 + requests[0])
-            images = (done - first) * batches.batch_size * processes
+            images = (done - first) * batches.batch_size
             try:
-                yield TrainingStep(done, value.detach(), images / (time.perf_counter() - started))
+                yield TrainingStep(done, value, images / (time.perf_counter() - started))
             except GeneratorExit:  # closed between two steps, by Ctrl-C or by a consumer that has seen enough
                 save(done)
                 raise
+
+
+def backward(accelerator: Any, loss: Loss, model: nn.Module, batch: tuple, generator: Draws, parts: int) -> Tensor:
+    """The loss of one of `parts` of a batch; a part of its gradient is added to the model's.
+
+    Raises ValueError for a loss that is no scalar, or does not depend on the model.
+    """
+    with accelerator.autocast():
+        value = loss(model, batch, generator)
+    if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
+        raise ValueError(f"loss returns {checks.describe(value)}; want a scalar that depends on the model")
+    accelerator.backward(value / parts)
+    return value.detach()
 
 
 def check_parts(model: nn.Module, loss: Loss, batches: Batches, average: nn.Module | None) -> None:
@@ -223,9 +252,7 @@ def check_parts(model: nn.Module, loss: Loss, batches: Batches, average: nn.Modu
         raise ValueError(f"average is {checks.describe(average)}; want a copy.deepcopy of the model")
 
 
-def describe_training(
-    settings: FitSettings, batches: Batches, averaged: bool, mixed_precision: str, processes: int
-) -> dict[str, Any]:
+def describe_training(settings: FitSettings, batches: Batches, averaged: bool, mixed_precision: str) -> dict[str, Any]:
     """What must be the same for a training to go on as it was: kept with its state, compared by `resume`."""
     said = {name: getattr(settings, name) for name in FitSettings.__dataclass_fields__}
     return said | dict(
@@ -235,5 +262,4 @@ def describe_training(
         data=batches.fingerprint(),
         averaged=averaged,
         mixed_precision=mixed_precision,
-        processes=processes,
     )

@@ -16,10 +16,10 @@ from ldm_teach.models.vector_quantization import Codes
 from ldm_teach.models.vgg import VGGFeatures
 from ldm_teach.theory.parameterization import v_from_eps
 from ldm_teach.theory.schedule import NoiseSchedule
-from ldm_teach.theory.tensors import draw_like
+from ldm_teach.theory.tensors import Draws, Share, draw, draw_like, shared
 
 
-def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: Draws) -> Tensor:
     """Cross-entropy -log p(y|x) in nats, averaged over the batch (x (B, C, H, W), y (B,))."""
     x, y = batch
     return F.cross_entropy(model(x), y, label_smoothing=0.05)
@@ -30,9 +30,9 @@ def mirrored(loss):
 
     checks.function("loss", loss, "(model, batch, generator)")
 
-    def on_mirrored(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+    def on_mirrored(model: nn.Module, batch: tuple[Tensor, ...], generator: Draws) -> Tensor:
         x, *rest = batch
-        chosen = torch.rand(len(x), generator=generator, device=x.device) < 0.5
+        chosen = draw(torch.rand, x.shape[:1], x, generator) < 0.5
         return loss(model, (torch.where(chosen[:, None, None, None], x.flip(-1), x), *rest), generator)
 
     return on_mirrored
@@ -112,7 +112,7 @@ def autoencoder_loss(
     penalty = checked(regularizer)
     weight = checks.between("weight", weight, 0, math.inf)
 
-    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: Draws) -> Tensor:
         reconstruction, latent = model(batch[0], generator)
         return distance(reconstruction, batch[0]) + weight * penalty(latent)
 
@@ -156,7 +156,7 @@ def adversarial_loss(
     critic_weight = checks.between("critic_weight", critic_weight, 0, math.inf)
     checks.count("critic_start", critic_start, low=0)
 
-    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
+    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: Draws) -> Tensor:
         x = batch[0]
         seen = model(x, generator)
         reconstruction, adversarial = distance(seen.reconstruction, x), -seen.fooled.mean()
@@ -168,21 +168,23 @@ def adversarial_loss(
     return loss
 
 
-def spread_timesteps(
-    batch_size: int, num_steps: int, generator: torch.Generator | None, device: torch.device
-) -> Tensor:
+def spread_timesteps(batch_size: int, num_steps: int, generator: Draws, device: torch.device) -> Tensor:
     """A timestep for each sample, (B,) int64: each uniform on 0..num_steps-1, those of a batch spread evenly.
 
     Which makes the gradient less noisy. Source: Kingma et al. 2021, appendix I.1.
     """
     checks.counts(batch_size=batch_size, num_steps=num_steps)
-    checks.instance("generator", generator, torch.Generator, type(None))
+    checks.instance("generator", generator, torch.Generator, Share, type(None))
     checks.instance("device", device, torch.device)
-    first = torch.randint(num_steps, (1,), generator=generator, device=device)
-    return (first + num_steps * torch.arange(batch_size, device=device) // batch_size) % num_steps
+
+    def spread(rows: int, one: torch.Generator | None) -> Tensor:
+        first = torch.randint(num_steps, (1,), generator=one, device=device)
+        return (first + num_steps * torch.arange(rows, device=device) // rows) % num_steps
+
+    return shared(spread, batch_size, generator)
 
 
-def draw_latents(mean: Tensor, std: Tensor, generator: torch.Generator | None) -> Tensor:
+def draw_latents(mean: Tensor, std: Tensor, generator: Draws) -> Tensor:
     """A fresh z_0 ~ N(mean, std^2) from the moments of the posterior of each image, all (B, c, h, w)."""
     checks.same_shape(mean=mean, std=std)
     return mean + std * draw_like(mean, generator)
@@ -199,12 +201,12 @@ def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
     checks.instance("schedule", schedule, NoiseSchedule)
     checks.between("drop", drop, 0, 1)
 
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: Draws) -> Tensor:
         mean, std, condition = batch
-        eps = torch.randn(mean.shape, generator=generator, device=mean.device)
+        eps = draw_like(mean, generator)
         z0 = draw_latents(mean, std, generator)
         t = spread_timesteps(len(mean), schedule.num_steps, generator, mean.device)
-        dropped = torch.rand(len(mean), generator=generator, device=mean.device) < drop
+        dropped = draw(torch.rand, mean.shape[:1], mean, generator) < drop
         z_t = schedule.add_noise(z0, t, eps)
         v = v_from_eps(z_t, eps, schedule.at(t, z_t))
         return F.mse_loss(model(z_t, t, condition, dropped), v)
@@ -221,9 +223,9 @@ def noisy_classification_loss(schedule: NoiseSchedule, *, num_steps: int | None 
     checks.instance("schedule", schedule, NoiseSchedule)
     steps = schedule.num_steps if num_steps is None else checks.count("num_steps", num_steps, schedule.num_steps)
 
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], generator: Draws) -> Tensor:
         mean, std, y = batch
-        eps = torch.randn(mean.shape, generator=generator, device=mean.device)
+        eps = draw_like(mean, generator)
         t = spread_timesteps(len(mean), steps, generator, mean.device)
         return F.cross_entropy(model(schedule.add_noise(draw_latents(mean, std, generator), t, eps), t), y)
 
@@ -238,11 +240,12 @@ def score_matching_loss(sigmas: Sequence[float]):
     """
     levels = torch.tensor([checks.positive("sigmas", sigma) for sigma in checks.numbers("sigmas", sigmas)])
 
-    def loss(model: nn.Module, batch: tuple[Tensor], generator: torch.Generator | None) -> Tensor:
+    def loss(model: nn.Module, batch: tuple[Tensor], generator: Draws) -> Tensor:
         (x0,) = batch
-        level = torch.randint(len(levels), x0.shape[:1], generator=generator, device=x0.device)
+        options = dict(device=x0.device)
+        level = shared(lambda n, one: torch.randint(len(levels), (n,), generator=one, **options), len(x0), generator)
         sigma = levels.to(x0)[level]  # (B,)
-        eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+        eps = draw_like(x0, generator)
         score = model(x0 + sigma[:, None] * eps, sigma)
         return (sigma[:, None] * score + eps).square().mean()
 

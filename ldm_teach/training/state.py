@@ -79,13 +79,13 @@ def save_state(
 def check_settings(directory: Path, config: dict[str, Any], settings: dict[str, Any]) -> None:
     """Raises ValueError that lists in what the training in a directory differs from one with these settings.
 
-    `num_steps` may grow. A state of earlier versions does not know its settings.
+    `num_steps` may grow. A state of earlier versions does not know all settings, or knows others.
     """
-    kept = config.get("settings") or settings
+    kept = config.get("settings") or {}
     differences = [
-        f"{name} was {kept.get(name)!r}, is {settings.get(name)!r}"
-        for name in dict.fromkeys([*kept, *settings])
-        if kept.get(name) != settings.get(name) and not (name == "num_steps" and settings[name] > config["step"])
+        f"{name} was {kept[name]!r}, is {value!r}"
+        for name, value in settings.items()
+        if kept.get(name, value) != value and not (name == "num_steps" and value > config["step"])
     ]
     if differences:
         raise ValueError(f"directory {directory} holds the state of another training: {'; '.join(differences)}")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ldm_teach.theory.tensors import draw, draw_like, per_row
+from ldm_teach.theory.tensors import Share, draw, draw_like, per_row, shared
 from tests.helpers import seeded
 
 
@@ -52,3 +52,30 @@ def test_a_list_must_have_a_generator_for_each_row():
 def test_what_is_no_generator_is_refused(generator):
     with pytest.raises(ValueError, match="generator is .*; want "):
         draw_like(torch.zeros(2), generator)
+
+
+@pytest.mark.parametrize("kind", [torch.randn, torch.rand])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shares_draw_together_what_the_batch_draws(kind, count):
+    like = torch.zeros(1)
+    parts = [draw(kind, (6 // count, 5), like, Share(seeded(3), index, count)) for index in range(count)]
+    assert torch.equal(torch.cat(parts), draw(kind, (6, 5), like, seeded(3)))
+    whole = shared(lambda rows, one: torch.randperm(rows, generator=one), 6, seeded(4))
+    each = [
+        shared(lambda rows, one: torch.randperm(rows, generator=one), 6 // count, Share(seeded(4), k, count))
+        for k in range(count)
+    ]
+    assert torch.equal(torch.cat(each), whole)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((seeded(), 2, 2), "index is 2; want an int from 0 to 1"),
+        ((seeded(), 0, 0), "count is 0"),
+        ((None, 0, 1), "generator is None"),
+    ],
+)
+def test_a_share_that_is_none_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Share(*arguments)

@@ -9,6 +9,7 @@ from ldm_teach.models.critic import CriticizedAutoencoder, PatchCritic
 from ldm_teach.models.vector_quantization import Codes, VQAutoencoder
 from ldm_teach.theory.parameterization import v_from_eps
 from ldm_teach.theory.schedule import NoiseSchedule
+from ldm_teach.theory.tensors import Share
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import fit, update_average
 from ldm_teach.training.losses import (
@@ -51,6 +52,43 @@ def test_diffusion_loss_is_its_formula():
     torch.testing.assert_close(v_from_eps(z_t, eps, alpha_bar), v, rtol=1e-2, atol=2e-2)
     assert seen["dropped"].all()
     assert seen["t"].min() <= 2 and set(seen["t"].sort().values.diff().tolist()) == {1, 2}  # evenly over 0..999
+
+
+def score_of_standard_noise(x, sigma):
+    return -x / (1 + sigma[:, None] ** 2)
+
+
+SCHEDULE = NoiseSchedule.cosine()
+IN_SHARES = {
+    "diffusion": (diffusion_loss(SCHEDULE, drop=0.3), make_tiny_model(), latents(12)),
+    "noisy classification": (
+        noisy_classification_loss(SCHEDULE),
+        lambda z_t, t: z_t.flatten(1)[:, :3] + t[:, None] / 1000,
+        latents(12),
+    ),
+    "score matching": (score_matching_loss([0.1, 1.0, 5.0]), score_of_standard_noise, (latents(12)[0].flatten(1),)),
+    "mirrored": (mirrored(lambda model, batch, generator: batch[0].cumsum(-1).square().mean()), None, latents(12)),
+    "autoencoder": (
+        autoencoder_loss(None, regularizer=kl_per_element, weight=0.1, perceptual_weight=0),
+        make_tiny_model().autoencoder,
+        (torch.rand(12, 1, 12, 12, generator=seeded()),),
+    ),
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", IN_SHARES)
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_loss_is_the_mean_of_those_of_the_shares_of_its_batch(name, count):
+    loss, model, batch = IN_SHARES[name]
+    whole = loss(model, batch, seeded(7))
+    parts = [
+        loss(model, tuple(column.chunk(count)[index] for column in batch), Share(seeded(7), index, count))
+        for index in range(count)
+    ]
+    torch.testing.assert_close(torch.stack(parts).mean(), whole, rtol=1e-5, atol=1e-6)
+    same = [loss(model, tuple(column.chunk(count)[index] for column in batch), seeded(7)) for index in range(count)]
+    assert abs(float(torch.stack(same).mean() - whole)) > 1e-4  # had each drawn for itself
 
 
 def test_the_condition_is_dropped_at_the_stated_rate():
