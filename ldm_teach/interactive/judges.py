@@ -179,5 +179,6 @@ def far(got: float, want: float) -> str:
     """How far a number is off, in words that do not give the right one away."""
     if got * want <= 0:
         return "of the wrong sign" if got and want else "off"
-    ratio = abs(got / want)
-    return f"{ratio:.2g} times too large" if ratio > 1 else f"{1 / ratio:.2g} times too small"
+    factor = max(abs(got / want), abs(want / got))
+    much = "a little" if factor < 1.05 else f"{factor:.2g} times"
+    return f"{much} too {'large' if abs(got) > abs(want) else 'small'}"

@@ -77,7 +77,13 @@ def test_a_number_is_right_within_its_tolerance(answer):
 
 @pytest.mark.parametrize(
     "answer, words",
-    [(6, "half of it"), (24, "24 is 2 times too large"), (3, "3 is 4 times too small"), (-12, "of the wrong sign")],
+    [
+        (6, "half of it"),
+        (24, "24 is 2 times too large"),
+        (3, "3 is 4 times too small"),
+        (11.7, "11.7 is a little too small"),
+        (-12, "of the wrong sign"),
+    ],
 )
 def test_a_wrong_number_is_explained_without_giving_the_right_one_away(answer, words):
     said = Number(12.0, {"half of it": 6.0})(answer)
