@@ -1,6 +1,3 @@
-import re
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -13,10 +10,6 @@ from ldm_teach.theory.guidance import compose
 from ldm_teach.theory.langevin import langevin
 from ldm_teach.theory.samplers import ddim
 from ldm_teach.theory.schedule import NoiseSchedule
-
-COURSE = Path(__file__).parents[2] / "course"
-TEXTS = [text for text in sorted(COURSE.glob("*.md")) if "### Exercise" not in text.read_text()]
-
 
 SLOW = ("eight_boots", "score_network", "mended_mala")
 
@@ -64,22 +57,11 @@ def test_the_laws_are_those_of_the_package():
     schedule = NoiseSchedule(torch.stack([alpha_bar_s, alpha_bar]))
     step = next(ddim(lambda x, t: eps, schedule, x_t, 2))
     torch.testing.assert_close(step.x, law(x_t, eps, alpha_bar, alpha_bar_s))
-    law, (z_t, eps, signal, noise) = law_and_case("v_from_eps")
-    torch.testing.assert_close(parameterization.v_from_eps(z_t, eps, signal**2), law(z_t, eps, signal, noise))
+    law, (x_t, eps, alpha_bar) = law_and_case("v_from_noise")
+    torch.testing.assert_close(parameterization.v_from_eps(x_t, eps, alpha_bar), law(x_t, eps, alpha_bar))
     law, (mean, log_variance) = law_and_case("gaussian_kl")
     torch.testing.assert_close(DiagonalGaussian(mean, (log_variance / 2).exp()).kl(), law(mean, log_variance))
     law, (*eps, w_text, w_map) = law_and_case("two_conditions")
     text, semantic_map, null = (lambda x, t, e=e: e for e in eps)
     both = compose([(text, float(w_text)), (semantic_map, float(w_map))], null)(x, torch.zeros(len(x)))
     torch.testing.assert_close(both, law(*eps, w_text, w_map))
-
-
-@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
-def test_the_solutions_in_the_notebooks_are_right(text):
-    """A solution is a folded python block after an exercise; the check that it must pass is in a cell before it."""
-    words = text.read_text()
-    for found in re.finditer(r"<details>.*?```python\n(.*?)```", words, flags=re.DOTALL):
-        name = re.findall(r"check\.(\w+)\(", words[: found.start()])[-1]
-        scope: dict = {}
-        exec(found.group(1), {"torch": torch}, scope)
-        assert EXERCISES[name].verdict(scope[list(scope)[-1]]).startswith("well done")
