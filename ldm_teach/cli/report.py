@@ -82,12 +82,14 @@ def report(root: Path) -> None:
 def documents(root: Path) -> dict[Path, str]:
     """Each written document below `root`, and its text."""
     readme = (root / "README.md").read_text()
-    between = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.S)
+    for part, written in {"course": course(), "results": five_results()}.items():
+        between = re.compile(f"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.S)
+        readme = between.sub(lambda found, written=written: found[1] + written + found[2], readme)
     return {
         Path("docs/results.md"): results(),
         Path("docs/training.md"): training(),
         Path("data/checkpoints/README.md"): checkpoints(),
-        Path("README.md"): between.sub(lambda found: found[1] + five_results() + found[2], readme),
+        Path("README.md"): readme,
     }
 
 
@@ -156,6 +158,17 @@ called after the family of its recipe; `load("NAME")` finds it by its name. {tot
 
 {tables.markdown(lines)}
 """
+
+
+def course() -> str:
+    """The table of the README: the notebooks, what the map in 00 says of each, and the minutes of its own header."""
+    texts = {path.stem: path.read_text() for path in sorted((CLONE / "course").glob("*.md"))}
+    about = dict(re.findall(r"\| \[.*?\]\((\w+)\.ipynb\) \| (.*) \|", texts["00_start_here"]))
+    lines = [("notebook", "what you derive and build", "minutes")]
+    for name, text in texts.items():
+        title, minutes = (re.findall(line, text, re.M)[0] for line in (r"^# (\d\d .*)$", r"^\*Reading (\d+) minutes"))
+        lines.append((f"[{title}](notebooks/{name}.ipynb)", about[name], minutes))
+    return tables.markdown(lines) + "\n"
 
 
 def five_results() -> str:

@@ -1,4 +1,4 @@
-"""Both kinds of guidance on the shipped model, over grids of scales and seeds: the curves of notebooks 07 and 09.
+"""Both kinds of guidance on the shipped model, over grids of scales and seeds: the curves of notebooks 08 and 09.
 
 Samples of balanced classes, judged in the features of the judge, beside real training images in their place.
 """

@@ -31,11 +31,17 @@ def test_the_curves_are_what_the_command_draws():
 
 
 def test_report_writes_below_another_root(tmp_path, capsys):
-    (tmp_path / "README.md").write_text("a\n<!-- results -->\nold\n<!-- /results -->\nb\n")
+    parts = [f"<!-- {part} -->\nold\n<!-- /{part} -->\nb\n" for part in ("course", "results")]
+    (tmp_path / "README.md").write_text("".join(parts))
     report(tmp_path)
     readme = (tmp_path / "README.md").read_text()
-    assert readme.startswith("a\n<!-- results -->\n| ") and readme.endswith("|\n<!-- /results -->\nb\n")
-    assert "old" not in readme and (tmp_path / "docs" / "results.md").is_file() and (tmp_path / CURVES).is_file()
+    assert readme.startswith("<!-- course -->\n| ") and readme.endswith("|\n<!-- /results -->\nb\n")
+    assert (
+        "old" not in readme
+        and "|\n<!-- /course -->\nb\n<!-- results -->\n| " in readme
+        and (tmp_path / "docs" / "results.md").is_file()
+        and (tmp_path / CURVES).is_file()
+    )
     assert len(capsys.readouterr().out.splitlines()) == len(documents(CLONE)) + 1
 
 

@@ -1,4 +1,4 @@
-"""The trainings of notebook 11: text, semantic maps and blurred images as conditions, by attention or concatenation."""
+"""The trainings of notebooks 11 and 12: captions, maps and blurred images, by attention or concatenation."""
 
 import torch
 

@@ -24,7 +24,8 @@ RECIPES = {
     **of_family("autoencoders", "01", {"fashion-autoencoder": fashion_autoencoder, **LADDER, **SHARPNESS, **RATES}),
     **of_family("latent", "00", {"fashion-class": fashion_class}),
     **of_family("latent", "02", DOWNSTREAM),
-    **of_family("classifiers", "07", CLASSIFIERS),
+    **of_family("classifiers", "08", CLASSIFIERS),
     **of_family("autoencoders", "11", {"shapes-autoencoder": shapes_autoencoder}),
-    **of_family("conditioned", "11", {"shapes-text": shapes_text, **COMPARISON}),
+    **of_family("conditioned", "11", {"shapes-text": shapes_text}),
+    **of_family("conditioned", "12", COMPARISON),
 }
