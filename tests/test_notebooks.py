@@ -1,7 +1,4 @@
-"""Each notebook is its text, executed: sources equal cell by cell, counts 1..n, and no cell longer than 25 lines.
-
-Those whose exercises have headings of their own are made by the anatomy of the course: what it asks is held for them.
-"""
+"""Each notebook is its text, executed: sources equal cell by cell, counts 1..n; and it has the anatomy of a lesson."""
 
 import ast
 import html
@@ -19,6 +16,7 @@ from nbclient import NotebookClient
 
 from ldm_teach.interactive import check
 from ldm_teach.interactive.check import EXERCISES
+from tests.pitfalls import PITFALLS, TERMS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "course"))
 import count
@@ -120,6 +118,27 @@ def test_exercises_are_many_of_several_kinds_and_say_what_they_are(name):
         assert said == (heading["kind"], heading["stars"], heading["minutes"]), exercise
         known = made.judge.known_slips() if hasattr(made.judge, "known_slips") else ()
         assert len(made.right) >= 3 and len(made.slips) + len(list(known)) >= 5, exercise
+
+
+def named_pitfalls(name: str) -> list[str]:
+    """The headings and the bold words of the section on what commonly goes wrong, but for exercises and predictions."""
+    section = re.search(r"^## What commonly goes wrong\n(.*?)^## ", (COURSE / f"{name}.md").read_text(), re.M | re.S)
+    assert section, f"{name} has no section on what commonly goes wrong"
+    told = re.sub(r"<details>.*?</details>|```.*?```|^### Exercise .*?$", "", section[1], flags=re.M | re.S)
+    return [a or b for a, b in re.findall(r"^### (.*)$|\*\*(.+?)\*\*", told, re.M) if b != "Predict."]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pitfall_that_a_notebook_names_is_named_by_the_check_of_an_exercise(name):
+    """Or the table says why no answer to an exercise can have it."""
+    pitfalls, named = PITFALLS[name[:2]], named_pitfalls(name)
+    assert [words for words in named if not words.startswith((*pitfalls, *TERMS))] == []
+    assert [words for words in pitfalls if not any(one.startswith(words) for one in named)] == []
+    for found in pitfalls.values():
+        if isinstance(found, tuple):
+            asked = check.NOTEBOOKS[name[:2]][found[0]]
+            known = asked.judge.known_slips() if hasattr(asked.judge, "known_slips") else ()
+            assert any(found[1] in words for words in [*asked.slips, *(words for words, _ in known)]), found
 
 
 @pytest.mark.parametrize("name", NAMES)
