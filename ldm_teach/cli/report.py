@@ -135,8 +135,10 @@ comparison of attention with concatenation; they are not shipped.
 Measured on: {settings["machine"]}.
 
 **On a GPU** the same commands find it by themselves and train in bfloat16 where the card has it (`--device cpu`
-overrides). On several: `accelerate launch -m ldm_teach train fashion-class`. The GPU path is tested with fake CUDA
-tensors and two CPU processes; tests marked `gpu` run where there is a card. *Nobody has yet run them on one.*
+overrides). On several: `accelerate launch -m ldm_teach train fashion-class`. Each process takes its share of every
+batch and of its noise, so that the training is that of one process, and may be resumed on another number of them. The
+GPU path is tested with fake CUDA tensors and two CPU processes; tests marked `gpu` run where there is a card. *Nobody
+has yet run them on one.*
 """
 
 

@@ -1,6 +1,5 @@
 """How much memory a process has taken."""
 
-import resource
 import sys
 from pathlib import Path
 
@@ -15,5 +14,7 @@ def peak_memory() -> float:
     if STATUS.is_file():
         (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 2**10
+    import resource  # not on Windows
+
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

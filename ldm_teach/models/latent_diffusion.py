@@ -137,7 +137,7 @@ class LatentDiffusion(nn.Module):
             if len(z_t) != len(tokens):
                 raise ValueError(f"condition has {len(tokens)} entries and x has {len(z_t)} rows; want as many")
             checks.timesteps(t, z_t)
-            over_rows("w", w, z_t)
+            over_rows("w", w, z_t)  # a wrong w is refused where it does not count, too
             inside = per_row((first <= t) & (t <= last), z_t)
             none = t.device.type == "cpu" and not inside.any()  # elsewhere a look at t would wait for the device
             if none or (not isinstance(w, Tensor) and w == 0):

@@ -171,7 +171,7 @@ def adversarial_loss(
 def spread_timesteps(batch_size: int, num_steps: int, generator: Draws, device: torch.device) -> Tensor:
     """A timestep for each sample, (B,) int64: each uniform on 0..num_steps-1, those of a batch spread evenly.
 
-    Which makes the gradient less noisy. Source: Kingma et al. 2021, appendix I.1.
+    Which makes the gradient less noisy. Of a Share, those of its rows. Source: Kingma et al. 2021, appendix I.1.
     """
     checks.counts(batch_size=batch_size, num_steps=num_steps)
     checks.instance("generator", generator, torch.Generator, Share, type(None))

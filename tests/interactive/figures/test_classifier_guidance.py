@@ -4,6 +4,7 @@ import torch
 from ldm_teach.interactive.figures import classifier_guidance as figures
 from ldm_teach.interactive.plots import figure_png
 from ldm_teach.theory.mixture import GaussianMixture
+from tests.interactive.figures import says
 
 ONE = torch.ones(1, dtype=torch.float64)
 ROUND = GaussianMixture(ONE, torch.zeros(1, 2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)[None])
@@ -23,11 +24,7 @@ FIELD = (lambda x, t: ROUND.log_prob(x), lambda x, t: ROUND.score(x), lambda x, 
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_figure_says_its_finding_and_what_its_axes_are(figure, title, label):
-    assert figure_png(figure).startswith(b"\x89PNG")
-    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
-    assert any(title in words for words in titles)
-    if label:
-        assert all(label in axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    says(figure, title, label)
 
 
 def test_clouds_name_each_panel_and_label_the_outer_axes():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ldm_teach.interactive.figures import langevin as figures
-from ldm_teach.interactive.plots import figure_png
+from tests.interactive.figures import says
 
 POINTS = torch.tensor([[0.0, 1.0], [1.0, -1.0], [0.5, 0.5]], dtype=torch.float64)
 ROW = torch.tensor([0.5, 1.0])
@@ -28,11 +28,7 @@ def log_prob(x):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_figure_says_its_finding_and_what_its_axes_are(figure, title, label):
-    assert figure_png(figure).startswith(b"\x89PNG")
-    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
-    assert any(title in words for words in titles)
-    if label:
-        assert all(label in axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    says(figure, title, label)
 
 
 def test_the_acceptance_in_one_dimension_is_all_at_a_small_step_and_none_at_a_large_one():
