@@ -87,6 +87,8 @@ def check_settings(directory: Path, config: dict[str, Any], settings: dict[str, 
         for name, value in settings.items()
         if kept.get(name, value) != value and not (name == "num_steps" and value > config["step"])
     ]
+    if kept.get("processes", 1) > 1:  # of an earlier version, where each process had a batch of its own
+        differences.append(f"each of {kept['processes']} processes had a batch_size of its own")
     if differences:
         raise ValueError(f"directory {directory} holds the state of another training: {'; '.join(differences)}")
 

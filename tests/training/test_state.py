@@ -13,6 +13,7 @@ from ldm_teach.models import checkpoint
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import cosine_decay, fit
 from ldm_teach.training.losses import diffusion_loss
+from ldm_teach.training.state import check_settings
 from tests.helpers import latents, make_tiny_model, training, weights
 
 pytestmark = pytest.mark.slow
@@ -151,3 +152,12 @@ def test_the_second_ctrl_c_ends_a_hung_step_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt, match="at once"):
         list(fit(model, hung, Batches(*latents(), batch_size=8), num_steps=2, device="cpu"))
     assert hung.reached
+
+
+@pytest.mark.parametrize("processes, refused", [(1, False), (2, True)])
+def test_a_state_of_an_earlier_version_goes_on_where_it_is_the_same_training(tmp_path, processes, refused):
+    config = dict(step=3, settings=dict(batch_size=8, processes=processes))
+    if not refused:
+        return check_settings(tmp_path, config, dict(batch_size=8))
+    with pytest.raises(ValueError, match="each of 2 processes had a batch_size of its own"):
+        check_settings(tmp_path, config, dict(batch_size=8))
