@@ -2,14 +2,20 @@
 
 import argparse
 import importlib.metadata
+import os
+import signal
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ldm_teach.progress import cleared
 from ldm_teach.words import did_you_mean
 
 PROGRAM = "python -m ldm_teach"
+INTERRUPTED = "ldm_teach: interrupted: {}\n"
+NOTHING = "nothing was written but what is named above"
 COMMANDS = {
     "learn": {"sample": "a picture of what a model draws for what is asked of it"},
     "train": {"train": "a model of the course, from its recipe"},
@@ -58,8 +64,8 @@ def overview() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
-    # here, so that a Ctrl-C while torch is loaded is in `main`
-    from ldm_teach.cli import doctor, exercises, report, sample, study, train
+    with ended_at_once():  # these load torch
+        from ldm_teach.cli import doctor, exercises, report, sample, study, train
 
     top = Parser(
         prog=PROGRAM,
@@ -73,6 +79,24 @@ def parser() -> argparse.ArgumentParser:
     for module in (train, sample, study, report, exercises, doctor):
         module.configure(commands)
     return top
+
+
+@contextmanager
+def ended_at_once() -> Iterator[None]:
+    """While modules load, Ctrl-C ends the process: an exception may be swallowed there, where Python calls from C."""
+
+    def end(number: int, frame: object) -> None:
+        os.write(2, INTERRUPTED.format(NOTHING).encode())
+        os._exit(130)
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -89,6 +113,5 @@ def main(arguments: list[str] | None = None) -> None:
         where = f"{error.filename}: " if error.filename and error.strerror else ""
         sys.exit(f"ldm_teach: {where}{error.strerror or error}")
     except KeyboardInterrupt as interrupt:
-        kept = interrupt.args[0] if interrupt.args else "nothing was written but what is named above"
-        print(f"ldm_teach: interrupted: {kept}", file=sys.stderr)
+        sys.stderr.write(INTERRUPTED.format(interrupt.args[0] if interrupt.args else NOTHING))
         sys.exit(130)
