@@ -225,13 +225,16 @@ def palette_png(rgba: np.ndarray) -> bytes:
 
     The colours are rounded no more than it takes: a palette that is chosen by clusters shows bands in what is smooth.
     """
-    buffer = io.BytesIO()
+    buffer, pixels = io.BytesIO(), np.ascontiguousarray(rgba).view(np.uint32)[..., 0]
+    present = np.unique(pixels)  # each colour once: to round and to sort these is quick, all pixels slow
     for step in (1, 2, 4, 8, 16):
-        rounded = (np.minimum((rgba + 0.5 * step) // step * step, 255)).astype(np.uint8)
-        rounded[rounded[..., 3] == 0] = 0
+        each = present.view(np.uint8).reshape(-1, 4)
+        rounded = (np.minimum((each + 0.5 * step) // step * step, 255)).astype(np.uint8)
+        rounded[rounded[:, 3] == 0] = 0
         colours, numbers = np.unique(rounded.view(np.uint32), return_inverse=True)
         if len(colours) <= 256:
-            picture = Image.fromarray(numbers.reshape(rgba.shape[:2]).astype(np.uint8), "P")
+            numbers = numbers.ravel().astype(np.uint8)  # of each colour that is present
+            picture = Image.fromarray(numbers[np.searchsorted(present, pixels)], "P")
             picture.putpalette(colours.view(np.uint8).tobytes(), "RGBA")
             break
     else:
