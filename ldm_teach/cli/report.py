@@ -134,11 +134,35 @@ comparison of attention with concatenation; they are not shipped.
 
 Measured on: {settings["machine"]}.
 
-**On a GPU** the same commands find it by themselves and train in bfloat16 where the card has it (`--device cpu`
-overrides). On several: `accelerate launch -m ldm_teach train fashion-class`. Each process takes its share of every
-batch and of its noise, so that the training is that of one process, and may be resumed on another number of them. The
-GPU path is tested with fake CUDA tensors and two CPU processes; tests marked `gpu` run where there is a card. *Nobody
-has yet run them on one.*
+## On GPUs
+
+The batch size of a recipe, or that of `--batch-size`, is **global**: that of all processes together. Each process takes
+its share of every batch and of what is drawn for it, so that the training is that of one process but for rounding, and
+may be resumed on another number of them. It must be a multiple of processes times `--accumulate`, the number of parts
+in which a process goes through its share to need less memory. A larger batch wants fewer steps and usually a higher
+learning rate; nothing here changes the rate by itself.
+
+| where | command | of the 128 images of a batch, at a time |
+|---|---|---|
+| one CPU or GPU | `python -m ldm_teach train fashion-class` | 128 |
+| one small GPU | `python -m ldm_teach train fashion-class --accumulate 4` | 32 |
+| eight GPUs | `torchrun --standalone --nproc_per_node 8 -m ldm_teach train fashion-class` | 16 on each |
+| eight GPUs, a batch of 1,024 | the same with `--batch-size 1024` | 128 on each |
+
+On several nodes, this on each (here four of eight GPUs); they must see one `runs/`:
+
+```bash
+torchrun --nnodes 4 --nproc_per_node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
+    -m ldm_teach train fashion-class --batch-size 4096    # 128 on each GPU
+```
+
+`accelerate launch -m ldm_teach ...` does the same from a configuration of Accelerate. A GPU is found by itself, and
+trained on in bfloat16 where the card has it (`--device cpu` overrides). `evaluate`, the other studies and `sample` share
+their samples out in the same way: `torchrun --standalone --nproc_per_node 8 -m ldm_teach evaluate`.
+
+Tested here: two and three CPU processes against one, in training, resumption and sampling; devices with fake CUDA
+tensors. **Nobody has run any of it on a GPU**, nor on more than one machine; tests marked `gpu` run where there is a
+card.
 """
 
 

@@ -15,9 +15,12 @@ from ldm_teach.cli.options import SAMPLERS, add_command, add_interval, add_sampl
 from ldm_teach.files import free, whole, writable
 from ldm_teach.interactive import pictures
 from ldm_teach.interactive.plots import figure_png
+from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.processes import joined
 from ldm_teach.progress import progress
 from ldm_teach.theory.samplers import Step
+from ldm_teach.theory.schedule import Denoiser
 from ldm_teach.training.device import choose_device
 
 
@@ -88,15 +91,19 @@ def sample(
             bar.update()
             yield step
 
+    def guided(model: LatentDiffusion, condition: Tensor, w: float) -> Denoiser:
+        return model.denoiser(condition, w=w, interval=interval)
+
     def drawn(x: float) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        settings = dict(interval=interval, num_steps=num_steps, generator=generator, sampler=watched)
-        images = model.sample(repeated, w=x, **settings)
+        settings = dict(method=guided, sampler=watched, batch_size=len(repeated))
+        images = sample_all(model, repeated, x, num_steps, seed, **settings)
         return images.cpu().unflatten(0, (-1, count))  # (rows, count, C, H, W)
 
     rows = [textwrap.fill(words, 32) for words in asked.names]  # the longest caption takes three lines, a row's height
-    with progress(None, "sampling", "step", total=len(w) * num_steps) as bar:
+    with joined() as first, progress(None, "sampling", "step", total=len(w) * num_steps) as bar:
         cells = torch.stack([drawn(x) for x in w], dim=1)  # (rows, w, count, C, H, W)
+    if not first:
+        return
     if moving:
         title = "One noise, and the guidance weight w"
         frames = [pictures.labelled_grid(x.flatten(0, 1), rows, [""], title, shown) for x in cells.unbind(1)]

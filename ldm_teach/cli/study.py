@@ -17,6 +17,7 @@ from ldm_teach.cli.options import SAMPLERS, add_command, add_interval, add_sampl
 from ldm_teach.files import free, writable
 from ldm_teach.measuring import tables
 from ldm_teach.paths import RUNS
+from ldm_teach.processes import joined
 from ldm_teach.progress import say
 from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
 
@@ -47,7 +48,8 @@ def configure(commands: argparse._SubParsersAction) -> None:
 
     def command(study: Study, *aliases: str) -> argparse.ArgumentParser:
         def execute(**options: Any) -> None:
-            conduct(study, **options)
+            with joined() as first:
+                (conduct if first else take_part)(study, **options)
 
         parser = add_command(commands, study.PATH.stem, execute, inspect.getdoc(study), aliases)
         parser.add_argument("--keep", action="store_true", help=f"keep the table as {study.PATH.name} of data/measured")
@@ -89,11 +91,9 @@ def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
     writable(out or free(otherwise))
     print(expected(study), file=sys.stderr)
     settings = {name.removeprefix("num_"): value for name, value in options.items()}
-    if "sampler" in options:
-        options["sampler"] = SAMPLERS[options["sampler"]]
     rows, start = [], time.perf_counter()
     try:
-        for row in study.run(**options):
+        for row in run(study, **options):
             rows.append(row)
             say(line(row))
         facts = getattr(study, "facts", None)  # what holds for all rows, where there is such a thing
@@ -108,6 +108,19 @@ def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
     out = out or free(otherwise)
     tables.keep(rows, settings, out)
     print("", study.table(rows), f"\nwrote {out} after {settings['minutes']} minutes", sep="\n")
+
+
+def run(study: Study, **options: Any) -> Iterator[Any]:
+    """The rows of a study, its sampler asked for by name."""
+    if "sampler" in options:
+        options["sampler"] = SAMPLERS[options["sampler"]]
+    return study.run(**options)
+
+
+def take_part(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
+    """What another process than the first does of a study: its share of the samples."""
+    for _ in run(study, **options):
+        pass
 
 
 def expected(study: Study) -> str:

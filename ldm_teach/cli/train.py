@@ -14,6 +14,7 @@ from ldm_teach.cli.options import add_command
 from ldm_teach.measuring import tables
 from ldm_teach.paths import CHECKPOINTS, MEASURED, RUNS
 from ldm_teach.progress import progress
+from ldm_teach.training.batches import Batches
 from ldm_teach.training.recipes.table import RECIPES
 from ldm_teach.words import did_you_mean
 
@@ -40,6 +41,9 @@ def configure(commands: argparse._SubParsersAction) -> None:
     c.add_argument("--resume", action="store_true", help="go on from the last checkpoint under runs/NAME/state")
     c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
     c.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
+    c.add_argument("--batch-size", type=int, help="of all processes together; by default the recipe's")
+    parts = "into how many parts a process divides its share of a batch, to need less memory"
+    c.add_argument("--accumulate", type=int, default=1, help=parts)
     c.add_argument("--out", type=Path, help="where the trained model goes; by default runs/NAME")
     c.add_argument(
         "--keep", action="store_true", help="put the model among the shipped ones and its cost into the table of costs"
@@ -47,11 +51,19 @@ def configure(commands: argparse._SubParsersAction) -> None:
 
 
 def train(
-    name: str, quick: bool, resume: bool, device: str | None, workers: int, out: Path | None, keep: bool = False
+    name: str,
+    quick: bool = False,
+    resume: bool = False,
+    device: str | None = None,
+    workers: int = 0,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    out: Path | None = None,
+    keep: bool = False,
 ) -> None:
     """Train a recipe, checkpointing under runs/NAME/state, and save the averaged model in `out` (runs/NAME)."""
-    if keep and (quick or resume or out is not None):
-        raise ValueError("keep is for a full training from its start: leave out --quick, --resume and --out")
+    if keep and (quick or resume or batch_size or out is not None):
+        raise ValueError("keep is for a recipe from its start: leave out --quick, --resume, --batch-size and --out")
     if name not in RECIPES:
         near = did_you_mean(name, RECIPES, "; `python -m ldm_teach train --help` lists them")
         raise ValueError(f"name is {name!r}, and no recipe{near}")
@@ -59,10 +71,14 @@ def train(
     if first:
         print(f"{name}: {how_long(name, quick)}", file=sys.stderr)
     training = RECIPES[name](quick)
+    if batch_size is not None:
+        before = training.batches
+        training.batches = Batches(*before.columns, batch_size=batch_size, seed=before.seed)
     run = RUNS / (f"{name}-quick" if quick else name)
     out = CHECKPOINTS / RECIPES[name].family / name if keep else out or run
     cpu, clock = time.process_time(), time.perf_counter()
-    steps = training.fit(device=device, workers=workers, directory=run / "state", resume=resume)
+    how = dict(device=device, workers=workers, accumulate=accumulate)
+    steps = training.fit(**how, directory=run / "state", resume=resume)
     with progress(None, run.name, "step", training.num_steps) as bar, contextlib.closing(steps):
         for step in steps:
             bar.update(step.step - bar.n)

@@ -9,10 +9,12 @@ from ldm_teach import checks
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.pixels import Pixels
+from ldm_teach.processes import gathered, place
 from ldm_teach.progress import progress
 from ldm_teach.theory.guidance import classifier_guidance, clip_x0, rescaled
 from ldm_teach.theory.samplers import Sampler, dpm_solver
 from ldm_teach.theory.schedule import Denoiser
+from ldm_teach.theory.tensors import Share
 
 INTERVAL = 300, 700  # the timesteps of guidance on an interval
 
@@ -84,13 +86,22 @@ def sample_all(
 ) -> Tensor:
     """A sample (N, C, H, W) for each of N conditions, guided by `method`, in batches, from the noise of one seed.
 
-    condition: as the encoder's `check` returns it, (N, ...).
+    condition: as the encoder's `check` returns it, (N, ...). The processes of a group (`processes.joined`) share each
+    batch and what is drawn for it, and all have all samples in the end: those of one process, but for rounding.
     """
     makes_denoisers(model)
     if not checks.tensor("condition", condition).ndim or not len(condition):
         raise ValueError(f"condition is {checks.describe(condition)}; want (N, ...) with N at least 1")
     checks.function("method", method, "(model, condition, scale)")
-    generator = torch.Generator().manual_seed(checks.seed(seed))
-    settings = dict(num_steps=num_steps, generator=generator, sampler=sampler)
-    chunks = progress(condition.split(checks.count("batch_size", batch_size)), "sampling", "batch")
-    return torch.cat([model.draw(method(model, chunk, scale), len(chunk), **settings) for chunk in chunks])
+    chunks = condition.split(checks.count("batch_size", batch_size))
+    index, count = place()
+    if len(chunks[-1]) < count or len(chunks[0]) < count:
+        sizes = f"{len(condition)} conditions in batches of {batch_size}"
+        raise ValueError(f"condition has {sizes}; want {count} or more in each, one for each process")
+    generator, samples = torch.Generator().manual_seed(checks.seed(seed)), []
+    for chunk in progress(chunks, "sampling", "batch"):
+        own = chunk.tensor_split(count)[index]
+        draws = generator if count == 1 else Share(generator, index, count, len(chunk) % count)
+        images = model.draw(method(model, own, scale), len(own), num_steps=num_steps, generator=draws, sampler=sampler)
+        samples.append(gathered(images))
+    return torch.cat(samples)

@@ -11,20 +11,29 @@ from ldm_teach import checks
 
 @dataclass(frozen=True)
 class Share:
-    """One of `count` equal shares of a batch: it takes its rows of what one generator draws for the whole batch.
+    """One of `count` shares of a batch: it takes its rows of what one generator draws for the whole batch.
 
     So the shares draw together what the batch would draw at once, in one process or in several, each with a generator
-    at the same state. index: from 0 to count - 1; the rows of a share lie together.
+    at the same state. index: from 0 to count - 1; the rows of a share lie together.  extra: how many of the first
+    shares have a row more than the others, as torch.tensor_split divides.
     """
 
     generator: torch.Generator
     index: int
     count: int
+    extra: int = 0
 
     def __post_init__(self):
         checks.instance("generator", self.generator, torch.Generator)
         checks.count("count", self.count)
         checks.count("index", self.index, self.count - 1, low=0)
+        checks.count("extra", self.extra, self.count - 1, low=0)
+
+    def of(self, whole: Callable[[int], Tensor], rows: int) -> Tensor:
+        """Its `rows` rows of whole(N), where N is the number of rows of the batch."""
+        even = rows - (self.index < self.extra)
+        first = self.index * even + min(self.index, self.extra)
+        return whole(self.count * even + self.extra)[first : first + rows]
 
 
 Draws = torch.Generator | Share | None  # for a batch, or for a share of it; None is torch's default generator
@@ -44,9 +53,9 @@ def randomness(generator: Randomness, rows: int) -> Randomness:
 
 def shared(make: Callable[[int, torch.Generator | None], Tensor], rows: int, generator: Draws) -> Tensor:
     """make(rows, generator): something random for each row; for a Share, its rows of what is made for a whole batch."""
-    if not isinstance(generator, Share):
-        return make(rows, generator)
-    return make(generator.count * rows, generator.generator)[generator.index * rows :][:rows]
+    if isinstance(generator, Share):
+        return generator.of(lambda number: make(number, generator.generator), rows)
+    return make(rows, generator)
 
 
 def draw(kind: Callable[..., Tensor], shape: Sequence[int], like: Tensor, generator: Randomness) -> Tensor:

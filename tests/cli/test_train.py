@@ -43,5 +43,12 @@ def test_a_kept_training_is_shipped_with_its_family_and_its_cost(tiny, monkeypat
     rows, _ = tables.read(train.Row, tiny / "training.json")
     assert [row.name for row in rows] == ["tiny", "other-*"] and 0 <= rows[0].cpu_minutes < 1
     assert train.cost("other-2", rows) == "1 to 2 (one thread)" and train.cost("unknown", rows) == ""
-    with pytest.raises(SystemExit, match="keep is for a full training from its start"):
+    with pytest.raises(SystemExit, match="keep is for a recipe from its start"):
         cli.main(["train", "tiny", "--keep", "--quick"])
+
+
+def test_a_batch_of_another_size_and_in_parts(tiny, capsys):
+    cli.main(["train", "tiny", "--quick", "--device", "cpu", "--batch-size", "12", "--accumulate", "3"])
+    assert checkpoint.header(tiny / "runs" / "tiny-quick" / "state")["config"]["settings"]["batch_size"] == 12
+    with pytest.raises(SystemExit, match=r"batch_size of 8; want a multiple of 3, which is processes \(1\) times"):
+        cli.main(["train", "tiny", "--device", "cpu", "--accumulate", "3"])

@@ -68,12 +68,19 @@ def test_shares_draw_together_what_the_batch_draws(kind, count):
     assert torch.equal(torch.cat(each), whole)
 
 
+def test_shares_of_unequal_length_draw_what_the_batch_draws():
+    like, rows = torch.zeros(1), torch.arange(7).tensor_split(3)
+    parts = [draw(torch.randn, (len(rows[i]), 5), like, Share(seeded(3), i, 3, extra=7 % 3)) for i in range(3)]
+    assert torch.equal(torch.cat(parts), draw(torch.randn, (7, 5), like, seeded(3)))
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
         ((seeded(), 2, 2), "index is 2; want an int from 0 to 1"),
         ((seeded(), 0, 0), "count is 0"),
         ((None, 0, 1), "generator is None"),
+        ((seeded(), 0, 2, 2), "extra is 2; want an int from 0 to 1"),
     ],
 )
 def test_a_share_that_is_none_is_refused(arguments, words):
