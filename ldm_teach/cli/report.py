@@ -157,8 +157,9 @@ torchrun --nnodes 4 --nproc_per_node 8 --rdzv-backend c10d --rdzv-endpoint HOST:
 ```
 
 `accelerate launch -m ldm_teach ...` does the same from a configuration of Accelerate. A GPU is found by itself, and
-trained on in bfloat16 where the card has it (`--device cpu` overrides). `evaluate`, the other studies and `sample` share
-their samples out in the same way: `torchrun --standalone --nproc_per_node 8 -m ldm_teach evaluate`.
+trained on in bfloat16 where the card has it (`--device cpu` overrides). `sample`, `evaluate` and the other studies (on
+the CPU these) share their samples out in the same way:
+`torchrun --standalone --nproc_per_node 8 -m ldm_teach evaluate`.
 
 Tested here: two and three CPU processes against one, in training, resumption and sampling; devices with fake CUDA
 tensors. **Nobody has run any of it on a GPU**, nor on more than one machine; tests marked `gpu` run where there is a

@@ -61,6 +61,7 @@ def configure(commands: argparse._SubParsersAction) -> None:
     c.add_argument("models", nargs="*", default=argparse.SUPPRESS, help="shipped models or directories")
     c.add_argument("--judge", default="fashion-judge", help="the classifier that judges")
     c.add_argument("--w", dest="weights", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0, 4.0], help="weights")
+    c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
     add_interval(c)
     add_sampling(c, steps=20, samples=10_000)
     add_sampler(c)
@@ -90,7 +91,7 @@ def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
     out, otherwise = study.PATH if keep else out, RUNS / "measured" / study.PATH.name
     writable(out or free(otherwise))
     print(expected(study), file=sys.stderr)
-    settings = {name.removeprefix("num_"): value for name, value in options.items()}
+    settings = {name.removeprefix("num_"): value for name, value in options.items() if value is not None}
     rows, start = [], time.perf_counter()
     try:
         for row in run(study, **options):

@@ -20,6 +20,7 @@ from ldm_teach.paths import MEASURED
 from ldm_teach.progress import progress
 from ldm_teach.theory.samplers import Sampler, dpm_solver
 from ldm_teach.theory.schedule import Denoiser
+from ldm_teach.training.device import choose_device
 
 PATH = MEASURED / "sampling.json"
 
@@ -49,12 +50,17 @@ def run(
     sampler: Sampler = dpm_solver,
     seed: int = 0,
     judge: str | Path = "fashion-judge",
+    device: str | None = None,
 ) -> Iterator[Row]:
     """Judge real images, then each model's reconstructions and its samples at each weight; yields each Row at once.
 
     Classes are balanced and the noise is the same at every weight. interval: the timesteps of guidance, by default all.
+    device: where the models work, by default the first there is of CUDA, MPS and CPU; the judge works on the CPU.
     """
-    loaded = {str(name): LatentDiffusion.load(name) for name in models}  # a wrong name ends here, before any work
+    place = choose_device(device)
+    loaded = {
+        str(name): LatentDiffusion.load(name).to(place) for name in models
+    }  # a wrong name ends here, before any work
     seen, test = reference(judge), fashion_mnist(train=False)
     yield Row("real", "training set", floor(num_samples, seed, judge), *accuracy(seen.predicted, seen.labels))
     (x, y), labels = (column[:num_samples] for column in test), balanced(num_samples)
@@ -70,10 +76,10 @@ def run(
         model = loaded[name]
         if w is None:
             chunks = progress(x.split(250), "reconstructing", "batch")
-            decoded = torch.cat([model.decode(model.encode(chunk)) for chunk in chunks])
+            decoded = torch.cat([model.decode(model.encode(chunk.to(place))).cpu() for chunk in chunks])
             yield Row(name, "reconstructed", *judged(decoded, y), psnr=peak_signal_to_noise(decoded, x))
         else:
-            samples = sample_all(model, labels, w, num_steps, seed, method=guided, sampler=sampler)
+            samples = sample_all(model, labels, w, num_steps, seed, method=guided, sampler=sampler).cpu()
             yield Row(name, "samples", *judged(samples, labels), w=w)
 
 
