@@ -56,6 +56,15 @@ def test_a_cell_fits_on_a_screen_and_the_file_is_small(name):
     assert (NOTEBOOKS / f"{name}.ipynb").stat().st_size < 2_000_000
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_of_code_runs_out_of_its_box(name):
+    """A cell of JupyterLab shows some 110 characters in a window 1,280 pixels wide, beside the list of files."""
+    source = jupytext.read(COURSE / f"{name}.md").cells
+    code = [cell.source for cell in source if cell.cell_type == "code"]
+    code += [found for cell in source if cell.cell_type == "markdown" for found in make.CODE.findall(cell.source)]
+    assert [line for part in code for line in part.splitlines() if len(line) > 110] == []
+
+
 def pictures(cell: dict) -> list[dict]:
     """The outputs of a cell that are pictures."""
     return [output for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
