@@ -22,7 +22,7 @@ from ldm_teach.interactive.moving import free_with, show_moving, weakly
 from ldm_teach.interactive.pictures import png
 from ldm_teach.interactive.widgets import fluid, stacked
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
-from ldm_teach.models.guided import Method, classifier_free
+from ldm_teach.models.guided import Method
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.theory.guidance import s_from_w, w_from_s
 from ldm_teach.theory.samplers import dpm_solver
@@ -40,6 +40,8 @@ class Panel:
     not take, the caption says, and the last picture stays. The controls of the condition are attributes of the panel,
     which they do not keep: the cell that shows a panel does, until it runs again.
 
+    method: (model, condition, value of the slider) -> denoiser, by default classifier-free guidance at the timesteps
+    between the ends of `interval`, a slider that is there for it alone.
     samples: the (count, C, H, W) images in [-1, 1] drawn last.  Raises ValueError, when made, for a condition that the
     model does not take, and for a control that is named as an attribute of the panel.
     """
@@ -47,11 +49,12 @@ class Panel:
     model: LatentDiffusion
     asking: ConditionControls
     count: int = 8
-    method: Method = classifier_free
+    method: Method | None = None
     range: tuple[float, float] = (-1.0, 6.0)
     conventions: str = "w"
     weight: ipywidgets.FloatSlider = field(init=False)
     scale: ipywidgets.FloatSlider = field(init=False)
+    interval: ipywidgets.IntRangeSlider = field(init=False)
     steps: ipywidgets.IntSlider = field(init=False)
     seed: ipywidgets.IntSlider = field(init=False)
     image: ipywidgets.Image = field(init=False)
@@ -66,12 +69,15 @@ class Panel:
         self.weight = ipywidgets.FloatSlider(1.0, min=low, max=high, step=0.1, description=name, **WIDE)
         self.scale = ipywidgets.FloatSlider(2.0, min=1 + low, max=1 + high, step=0.1, description="s", **WIDE)
         ipywidgets.link((self.weight, "value"), (self.scale, "value"), transform=(s_from_w, w_from_s))
+        last = self.model.schedule.num_steps - 1
+        self.interval = ipywidgets.IntRangeSlider(value=(0, last), min=0, max=last, description="guided at t", **WIDE)
         self.steps = ipywidgets.IntSlider(FULL_STEPS, min=2, max=50, description="steps", **WIDE)
         self.seed = ipywidgets.IntSlider(0, min=0, max=99, description="seed", **WIDE)
         self.image = ipywidgets.Image(format="png", layout=fluid(720))
         self.caption = ipywidgets.HTML()  # a Label cuts what is wider
         controls = self.asking.controls
         sliders = [self.weight, self.scale] if self.conventions == "ws" else [self.weight]
+        sliders = [*sliders, self.interval] if self.method is None else sliders
         asking = self.asking.rows or controls.values()
         self.box = stacked([*sliders, *asking, self.steps, self.seed, self.image, self.caption])
         self._lock, self._version = threading.Lock(), 0
@@ -80,9 +86,9 @@ class Panel:
             if hasattr(self, name):
                 raise ValueError(f"asking has a control {name!r}; want a name that the panel has not taken")
             setattr(self, name, control)
-        for control in (self.weight, self.steps, self.seed, *controls.values()):
+        for control in (self.weight, self.interval, self.steps, self.seed, *controls.values()):
             control.observe(weakly(self._changed), names="value")
-        free_with(self, self.scale)
+        free_with(self, self.scale, self.interval)
         self._draw(self.steps.value, self._version)
 
     def render(self, num_steps: int, version: int | None = None) -> bytes | None:
@@ -91,7 +97,11 @@ class Panel:
         Raises ValueError for a condition that the model does not take.
         """
         with torch.inference_mode():  # thread-local: the caller's does not reach a callback
-            denoiser = self.method(self.model, self.asking.condition(self.count), self.weight.value)
+            condition, w = self.asking.condition(self.count), self.weight.value
+            if self.method is None:
+                denoiser = self.model.denoiser(condition, w=w, interval=self.interval.value)
+            else:
+                denoiser = self.method(self.model, condition, w)
             generator = torch.Generator().manual_seed(self.seed.value)
             x_T = self.model.noise(self.count, generator)
             for step in dpm_solver(denoiser, self.model.schedule, x_T, num_steps):
@@ -147,6 +157,9 @@ class Panel:
         """What is asked, and how it is drawn."""
         value = self.weight.value
         guided = f"s = {value:.1f}" if self.conventions == "s" else f"w = {value:.1f} (s = {1 + value:.1f})"
+        first, last = self.interval.value
+        if last - first < self.interval.max:
+            guided += f" at t = {first} to {last}"
         return f"{self.asking.describe()}, {guided}, {how}"
 
     def _say(self, line: str) -> None:
@@ -158,14 +171,15 @@ def guidance_panel(
     classes: Sequence[str],
     count: int = 8,
     *,
-    method: Method = classifier_free,
+    method: Method | None = None,
     range: tuple[float, float] = (-1.0, 6.0),
     conventions: str = "w",
 ) -> Panel:
     """Sliders for guidance, class, steps and seed over `count` samples of a class-conditional model.
 
     The noise depends on the seed alone, so that moving the slider morphs the same samples. The dropdown of the class is
-    `panel.label`. method: (model, labels, value of the slider) -> denoiser.  range: of the slider.  conventions: "w",
+    `panel.label`. method: (model, labels, value of the slider) -> denoiser, by default classifier-free guidance, whose
+    timesteps `panel.interval` chooses.  range: of the slider of guidance.  conventions: "w",
     one slider for the weight; "ws", another one for s = 1 + w that moves with it; "s", one slider for the scale of a
     classifier's gradient. Raises ValueError for other conventions, and where `classes` does not name every class of the
     model.

@@ -134,6 +134,22 @@ def test_both_conventions_move_together_and_draw_once():
     assert panel.scale not in guidance_panel(make_tiny_model(), CLASSES, count=2).box.children
 
 
+def test_guidance_is_drawn_on_the_interval_that_the_slider_says():
+    model = make_tiny_model()
+    panel = guidance_panel(model, CLASSES, count=2)
+    panel.weight.value, panel.interval.value = 3.0, (300, 700)
+    panel.settle()
+    assert panel.caption.value == "zero, w = 3.0 (s = 4.0) at t = 300 to 700, 12 steps: full quality"
+    noise = model.noise(2, seeded(0))
+    want = model.sample([0, 0], w=3.0, interval=(300, 700), num_steps=12, x_T=noise)
+    assert torch.equal(panel.samples, want) and not torch.equal(
+        want, model.sample([0, 0], w=3.0, num_steps=12, x_T=noise)
+    )
+    assert panel.interval in panel.box.children
+    own = guidance_panel(model, CLASSES, 2, method=lambda model, labels, scale: model.denoiser(None))
+    assert own.interval not in own.box.children
+
+
 def test_a_method_of_ones_own_is_drawn_from_its_own_range():
     asked = []
 
