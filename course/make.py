@@ -5,6 +5,10 @@ Edit a text, run this, commit both. A notebook whose cells fail is not written. 
     python course/make.py --edition student OUT    # no solutions, no answers, no checks of the course itself
     python course/make.py --edition teacher OUT    # solutions in the cells, between the marks that nbgrader reads
 
+Where nothing but words changed, there is nothing to execute:
+
+    python course/make.py --words [NAME ...]
+
 To be read without a kernel, with the outputs and the alternative text of every picture:
 
     python course/make.py --html OUT
@@ -63,6 +67,20 @@ def make(text: Path) -> Path:
     kept = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
     kept[text.stem] = round(time.perf_counter() - start)
     SECONDS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    return path
+
+
+def take_words(text: Path) -> Path:
+    """Take the words of a text over into its notebook. Raises ValueError where a cell of code is another one."""
+    path = NOTEBOOKS / f"{text.stem}.ipynb"
+    notebook, executed = read(text), nbformat.read(path, 4)
+    new, old = ([cell for cell in found.cells if cell.cell_type == "code"] for found in (notebook, executed))
+    if [cell.source for cell in new] != [cell.source for cell in old]:
+        raise ValueError(f"{text.name} has other code than {path.name}: make it without --words")
+    for cell, before in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    notebook.metadata.update(executed.metadata)
+    nbformat.write(notebook, path)
     return path
 
 
@@ -142,6 +160,7 @@ if __name__ == "__main__":
         "--edition", nargs=2, metavar=("EDITION", "OUT"), help="student or teacher, and a folder for it"
     )
     parser.add_argument("--html", type=Path, metavar="OUT", help="a folder for the notebooks as HTML")
+    parser.add_argument("--words", action="store_true", help="only words changed: keep the outputs, execute nothing")
     options = parser.parse_args()
     if options.html:
         write_html(options.html, options.names)
@@ -150,6 +169,9 @@ if __name__ == "__main__":
         if which not in EDITIONS:
             parser.error(f"there is no edition {which!r}; there are {' and '.join(EDITIONS)}")
         write_edition(which, Path(folder), options.names)
+    elif options.words:
+        for source in chosen(options.names):
+            print(take_words(source).name)
     else:
         for source in chosen(options.names):
             begun = time.perf_counter()

@@ -287,3 +287,16 @@ def test_the_student_edition_runs_from_top_to_bottom(tmp_path):
             out["text"] for cell in notebook.cells for out in cell.get("outputs", ()) if out.output_type == "stream"
         ]
         assert sum("not attempted yet" in words for words in said) == len(exercises(name))
+
+
+def test_words_are_taken_over_and_other_code_is_refused(tmp_path, monkeypatch):
+    executed = (NOTEBOOKS / "00_start_here.ipynb").read_text()
+    (tmp_path / "00_start_here.ipynb").write_text(executed)
+    monkeypatch.setattr(make, "NOTEBOOKS", tmp_path)
+    text = (COURSE / "00_start_here.md").read_text()
+    (tmp_path / "00_start_here.md").write_text(text.replace("# 00 Start here", "# 00 Begin here", 1))
+    found = make.take_words(tmp_path / "00_start_here.md").read_text()
+    assert found == executed.replace("# 00 Start here", "# 00 Begin here", 1)
+    (tmp_path / "00_start_here.md").write_text(text.replace("import torch\n", "import torch as t\n", 1))
+    with pytest.raises(ValueError, match=r"00_start_here.md has other code than .*: make it without --words"):
+        make.take_words(tmp_path / "00_start_here.md")
