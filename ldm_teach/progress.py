@@ -5,7 +5,7 @@ import os
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -37,7 +37,8 @@ def cleared() -> Iterator[None]:
             bar.close()
 
 
-def say(words: str) -> None:
-    """Print a line, at once, above the bars."""
-    tqdm.write(f"{words}\n", end="")  # at once, lest Ctrl-C come before the end of the line
-    sys.stdout.flush()
+def say(words: str, file: TextIO | None = None) -> None:
+    """Print a line, at once, above the bars; by default on stdout."""
+    file = sys.stdout if file is None else file
+    tqdm.write(f"{words}\n", file, end="")  # at once, lest Ctrl-C come before the end of the line
+    file.flush()

@@ -3,7 +3,9 @@
 A time or a ratio is the median of several, with the smallest and the largest.
 """
 
+import contextlib
 import copy
+import os
 import statistics
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +21,14 @@ from torch import Tensor, nn
 from ldm_teach.data.fashion import FASHION_CLASSES
 from ldm_teach.interactive.panel import PREVIEW_STEPS, guidance_panel
 from ldm_teach.measuring import tables
-from ldm_teach.measuring.timing import ratios, seconds
+from ldm_teach.measuring.timing import in_turn, ratios, seconds
 from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder, stage
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.layers import normalize
 from ldm_teach.paths import CLONE, MEASURED
 from ldm_teach.progress import progress
+from ldm_teach.studies.latent_against_pixel import memory, samplings, training_steps
 from ldm_teach.theory.guidance import classifier_guidance
 from ldm_teach.theory.samplers import dpm_solver, final
 from ldm_teach.training.batches import Batches
@@ -48,6 +51,60 @@ class Row(NamedTuple):
 def row(what: str, values: Sequence[float], unit: str = "") -> Row:
     """The Row of several values."""
     return Row(what, unit, statistics.median(values), min(values), max(values))
+
+
+OVER_PIXEL = "latents (f = 4) over pixels, one U-Net: "
+
+
+def latent_over_pixel(repeats: int = 9, images: int = 50) -> Iterator[Row]:
+    """Images a second in training and in sampling, and the peak of memory, of latents over pixels."""
+    spaces = "f4", "pixels"
+    steps = in_turn(training_steps(spaces, repeats), repeats)
+    yield row(f"{OVER_PIXEL}training", [b / a for a, b in zip(*steps.values(), strict=True)])
+    samples = in_turn(samplings(spaces, images), max(1, repeats // 3))
+    yield row(f"{OVER_PIXEL}sampling", [b / a for a, b in zip(*samples.values(), strict=True)])
+    yield row(f"{OVER_PIXEL}memory", [memory("f4") / memory("pixels")])
+
+
+WAITING = """
+import sys
+from ldm_teach.cli.bench import preview
+from ldm_teach.studies.latent_against_pixel import steps_of
+from ldm_teach.training.recipes.spaces import untrained
+if sys.argv[1] == "train":
+    for _ in steps_of(untrained("f4"), 10**6):
+        pass
+print(*preview(15))
+"""
+
+
+def preview(repeats: int) -> list[float]:
+    """The milliseconds of previews of 8 guided images."""
+    panel = guidance_panel(LatentDiffusion.load("fashion-class"), FASHION_CLASSES)
+    return [1e3 * s for s in seconds(lambda: panel.render(PREVIEW_STEPS), repeats)]
+
+
+def waiting() -> Iterator[Row]:
+    """A preview alone and beside a training, with OpenMP's own way of waiting and with that of the command line."""
+    name, spins = "GOMP_SPINCOUNT", "1000"
+    ways = {"OpenMP's own waiting": {}, f"{name}={spins}": {name: spins}}
+    for way, setting in ways.items():
+        environment = {key: value for key, value in os.environ.items() if key != name} | setting
+        options: dict[str, Any] = dict(env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for place in ("alone", "beside a training"):
+            with contextlib.ExitStack() as stack:
+                if place != "alone":
+                    busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", WAITING, "train"], **options))
+                    stack.callback(busy.kill)
+                    time.sleep(10)  # until it trains
+                done = subprocess.run([sys.executable, "-c", WAITING, "draw"], check=True, **options)
+            yield row(f"preview {place}, {way}", [float(ms) for ms in done.stdout.split()], "ms")
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """What `--json` prints before the rows: the ratios of latents to pixels."""
+    found = {row.what.removeprefix(OVER_PIXEL): row.median for row in rows if row.what.startswith(OVER_PIXEL)}
+    return dict(latent_over_pixel=found)
 
 
 def slider_to_picture(model: LatentDiffusion) -> Iterator[Row]:
@@ -198,16 +255,18 @@ def notebook_cost(path: Path) -> Iterator[Row]:
     yield row(f"notebook {path.stem}: time", [time.perf_counter() - start], "s")
 
 
-def run(notebooks: bool = True) -> Iterator[Row]:
-    """Every figure; `notebooks` = False leaves out the executions of the notebooks, which take minutes."""
+def run(notebooks: bool = False) -> Iterator[Row]:
+    """Every figure; with `notebooks` what each notebook costs, too, which takes minutes."""
     model = LatentDiffusion.load("fashion-class")
     figures: list[Callable[[], Iterable[Row]]] = [
+        latent_over_pixel,
         lambda: slider_to_picture(model),
         lambda: [sampling_overhead(model)],
         lambda: guidance_cost(model),
         lambda: [training_overhead(model)],
         lambda: [half_resolution()],
         lambda: [import_overhead()],
+        waiting,
     ]
     if notebooks:
         figures += [partial(notebook_cost, path) for path in sorted((CLONE / "notebooks").glob("*.ipynb"))]

@@ -14,6 +14,9 @@ from ldm_teach.progress import cleared
 from ldm_teach.words import did_you_mean
 
 PROGRAM = "python -m ldm_teach"
+# A thread of OpenMP that waits asks for work a thousand times and then sleeps: an idle machine loses nothing by it, and
+# beside other work a step takes half as long (`bench` measures both). GNU's library reads it, which torch has on Linux.
+POLITE = "GOMP_SPINCOUNT", "1000"
 INTERRUPTED = "ldm_teach: interrupted: {}\n"
 NOTHING = "nothing was written but what is named above"
 COMMANDS = {
@@ -25,6 +28,7 @@ COMMANDS = {
         "guidance": "both kinds of guidance, over scales and seeds",
         "conditioning": "how captions, maps and blurred images are followed",
         "comparison": "attention against concatenation",
+        "latent-against-pixel": "what diffusion on latents saves, and what it costs",
         "bench": "what the course costs this machine",
     },
     "look after": {
@@ -56,7 +60,7 @@ class Parser(argparse.ArgumentParser):
 def overview() -> str:
     """All commands, a line each."""
     groups = [
-        "\n".join([group, *(f"  {name:12} {line}" for name, line in commands.items())])
+        "\n".join([group, *(f"  {name:20} {line}" for name, line in commands.items())])
         for group, commands in COMMANDS.items()
     ]
     return "\n\n".join([*groups, f"`{PROGRAM} COMMAND --help` says what a command does, and its options."])
@@ -101,6 +105,7 @@ def ended_at_once() -> Iterator[None]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; what a user can mend ends with a message and status 1, Ctrl-C with 130, without a traceback."""
+    os.environ.setdefault(*POLITE)  # before torch is loaded
     try:
         options = vars(parser().parse_args(arguments))
         with cleared():

@@ -1,4 +1,4 @@
-"""python -m ldm_teach sampling, compression, guidance, conditioning, comparison, bench: a study, measured and kept.
+"""python -m ldm_teach sampling, compression, guidance, latent-against-pixel, ..., bench: a study, measured and kept.
 
 Each is a module with one face: `Row`, `run(...)`, a generator of rows, `table(rows)`, the rows as text, and `PATH`,
 where its table is kept for the notebooks and the report.
@@ -6,6 +6,7 @@ where its table is kept for the notebooks and the report.
 
 import argparse
 import inspect
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from ldm_teach.measuring import tables
 from ldm_teach.paths import RUNS
 from ldm_teach.processes import joined
 from ldm_teach.progress import say
-from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
+from ldm_teach.studies import comparison, compression, conditioning, guidance, latent_against_pixel, sampling
 
 
 class Study(Protocol):
@@ -39,7 +40,8 @@ class Study(Protocol):
 
 
 STUDIES: dict[str, Study] = {
-    study.PATH.stem: study for study in (sampling, compression, guidance, conditioning, comparison, bench)
+    study.PATH.stem: study
+    for study in (sampling, compression, guidance, conditioning, comparison, latent_against_pixel, bench)
 }
 
 
@@ -55,6 +57,9 @@ def configure(commands: argparse._SubParsersAction) -> None:
         parser.add_argument("--keep", action="store_true", help=f"keep the table as {study.PATH.name} of data/measured")
         where = f"where the table is kept otherwise; by default a new file, {RUNS / 'measured' / study.PATH.stem}*.json"
         parser.add_argument("--out", type=Path, help=where)
+        parser.add_argument(
+            "--json", dest="as_json", action="store_true", help="print the rows as JSON in the place of a table"
+        )
         return parser
 
     c = command(sampling, "evaluate")
@@ -78,11 +83,18 @@ def configure(commands: argparse._SubParsersAction) -> None:
     add_sampling(command(conditioning), steps=20, samples=1_000)
     add_sampling(command(comparison), steps=12, samples=500)
 
+    c = command(latent_against_pixel)
+    for name, marks in {"--minutes": [0.5, 1.0, 2.0, 4.0], "--long": [8.0, 15.0, 30.0, 60.0]}.items():
+        whose = "every training" if name == "--minutes" else "the first of some, after that,"
+        c.add_argument(name, type=float, nargs="*", default=marks, help=f"the minutes after which {whose} is judged")
+    c.add_argument("--seeds", dest="num_seeds", type=int, default=3, help="how many trainings in each space")
+    add_sampling(c, steps=20, samples=500)
+
     c = command(bench)
-    c.add_argument("--no-notebooks", dest="notebooks", action="store_false", help="leave out what takes minutes")
+    c.add_argument("--notebooks", action="store_true", help="what each notebook costs, too: minutes more")
 
 
-def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
+def conduct(study: Study, keep: bool, out: Path | None, as_json: bool = False, **options: Any) -> None:
     """Run a study, printing each row as soon as it is known; keep its table and print it.
 
     The table goes where it is asked for, else to a new file under runs/measured, as do the rows that were measured
@@ -96,7 +108,7 @@ def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
     try:
         for row in run(study, **options):
             rows.append(row)
-            say(line(row))
+            say(line(row), sys.stderr if as_json else sys.stdout)
         facts = getattr(study, "facts", None)  # what holds for all rows, where there is such a thing
         settings |= facts(**options) if facts else {}
     except BaseException:  # Ctrl-C, too
@@ -108,7 +120,18 @@ def conduct(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
     settings["minutes"] = round((time.perf_counter() - start) / 60, 1)
     out = out or free(otherwise)
     tables.keep(rows, settings, out)
-    print("", study.table(rows), f"\nwrote {out} after {settings['minutes']} minutes", sep="\n")
+    written = f"wrote {out} after {settings['minutes']} minutes"
+    if as_json:
+        print(written, file=sys.stderr)
+        print(written_out(study, rows))
+    else:
+        print("", study.table(rows), f"\n{written}", sep="\n")
+
+
+def written_out(study: Study, rows: Sequence[tables.Row]) -> str:
+    """The rows of a study as JSON, after its summary where it has one."""
+    summary = getattr(study, "summary", None)
+    return json.dumps((summary(rows) if summary else {}) | dict(rows=[row._asdict() for row in rows]), indent=1)
 
 
 def run(study: Study, **options: Any) -> Iterator[Any]:

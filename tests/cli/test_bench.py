@@ -48,3 +48,22 @@ def test_a_training_step_is_compared_with_its_bare_parts():
 def test_the_autoencoder_is_compared_with_one_at_full_resolution_and_the_import_with_torchs():
     found = bench.half_resolution(batch=4, repeats=3)
     assert found.median > 1 and "parameters" in found.what
+
+
+@pytest.mark.slow
+def test_a_preview_is_timed_alone_and_beside_a_training_in_both_ways_of_waiting(monkeypatch):
+    monkeypatch.setattr(
+        bench, "WAITING", "import os, sys; print(len(sys.argv[1]), os.environ.get('GOMP_SPINCOUNT', 0))"
+    )
+    monkeypatch.setattr(bench.time, "sleep", lambda seconds: None)
+    rows = list(bench.waiting())
+    assert [(row.what.split(",")[0], row.high) for row in rows] == [
+        ("preview alone", 4.0),
+        ("preview beside a training", 4.0),
+        ("preview alone", 1000.0),
+        ("preview beside a training", 1000.0),
+    ]
+
+
+def test_a_preview_takes_milliseconds():
+    assert all(1 < ms < 60_000 for ms in bench.preview(2))

@@ -40,7 +40,7 @@ def test_without_a_command_all_are_shown_on_a_screen_a_line_each(capsys):
         (["xyz"], "argument COMMAND: 'xyz' is not known; `python -m ldm_teach --help` lists what is"),
         (["--versoin"], "'--versoin' is not known; did you mean '--version'?"),
         (["evaluate", "--sampler", "dim"], "argument --sampler: 'dim' is not known; did you mean 'ddim'?"),
-        (["bench", "--no-notebok=1"], "'--no-notebok' is not known; did you mean '--no-notebooks'?"),
+        (["bench", "--notebok=1"], "'--notebok' is not known; did you mean '--notebooks'?"),
         (["sample", "a", "xyz"], "'xyz' is not known; `python -m ldm_teach sample --help` lists what is"),
     ],
 )
