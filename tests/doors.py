@@ -597,7 +597,7 @@ SAMPLING = dict(
     batch_size=(2, one_of(2) | NONE),
     sampler=(samplers.ddim, FUNCTION, "sampler|steps"),
 )
-door(MODEL.sample, **GUIDED, **SAMPLING)
+door(MODEL.sample, **GUIDED | dict(w=(1.0, WEIGHT | NONE)), **SAMPLING)
 door(MODEL.draw, denoiser=(lambda z, t: 0 * z, FUNCTION), **SAMPLING | dict(batch_size=(2, whole() | NONE)))
 for law in (guided.classifier_free, guided.on_the_interval, guided.rescaled_free):
     door(

@@ -52,7 +52,7 @@ def add_sampling(parser: argparse.ArgumentParser, steps: int, samples: int | Non
 
 def add_interval(parser: argparse.ArgumentParser) -> None:
     """--interval FIRST LAST: of guidance."""
-    where = "the first and the last timestep of guidance, both from 0 to 999; by default it is everywhere"
+    where = "the first and the last timestep of guidance, both from 0 to 999; by default all, where a weight is named"
     parser.add_argument("--interval", type=int, nargs=2, metavar=("FIRST", "LAST"), help=where)
 
 

@@ -36,7 +36,8 @@ def configure(commands: argparse._SubParsersAction) -> None:
         "numbers of test images, which --sigma blurs, or files of blurred images",
     )
     c.add_argument("--sigma", type=float, default=2.0, help="blur of test images by number, in pixels")
-    c.add_argument("--w", type=float, nargs="+", default=[1.0], help="guidance weights, one column each")
+    weights = "guidance weights, one column each; by default the weight and the interval recommended for the condition"
+    c.add_argument("--w", type=float, nargs="+", help=weights)
     add_interval(c)
     add_sampler(c)
     add_sampling(c, steps=20)
@@ -65,7 +66,7 @@ def sample(
     name: str,
     condition: list[str] | None,
     sigma: float,
-    w: list[float],
+    w: list[float] | None,
     interval: tuple[int, int] | None,
     sampler: str,
     num_steps: int,
@@ -80,6 +81,9 @@ def sample(
     """
     moving = picture_file(out).suffix == ".gif"
     model = LatentDiffusion.load(name).to(choose_device(device))
+    if w is None:
+        recommended = model.encoder.guidance
+        w, interval = [recommended.w], interval or recommended.interval
     asked = requested(model.encoder, condition, sigma)
     shown = asked.pictures
     if shown is not None and shown.ndim == 3:
@@ -109,7 +113,12 @@ def sample(
         frames = [pictures.labelled_grid(x.flatten(0, 1), rows, [""], title, shown) for x in cells.unbind(1)]
         picture = pictures.film(frames, w)
     else:
-        title = "The same noise under growing guidance" if len(w) > 1 else f"Samples at w = {w[0]:g}, {num_steps} steps"
+        where = "" if interval is None else f" at t = {interval[0]} to {interval[1]}"
+        title = (
+            "The same noise under growing guidance"
+            if len(w) > 1
+            else f"Samples, w = {w[0]:g}{where}, {num_steps} steps"
+        )
         columns = [f"w = {x:g}" for x in w]
         picture = figure_png(pictures.labelled_grid(cells.flatten(0, 2), rows, columns, title, shown))
     with whole(out := picture_file(out)) as part:

@@ -1,7 +1,7 @@
 """Condition encoders tau_theta: each turns one kind of condition into tokens for the cross-attention of the U-Net."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,24 @@ from ldm_teach.models.layers import ResidualBlock, grid_positions
 from ldm_teach.words import did_you_mean, split_words
 
 
+class Guidance(NamedTuple):
+    """The weight w of classifier-free guidance, and the first and last timestep at which it holds: None for all."""
+
+    w: float
+    interval: tuple[int, int] | None = None
+
+
 class ConditionEncoder(Protocol):
     """tau_theta(y): what a LatentDiffusion asks of the module that reads its condition.
 
-    config: the arguments that make it anew, `token_width` among them.  null: (L, token_width), the learned tokens of
-    "no condition".  check: validates what a user hands in, before it moves to the device, and returns it as a tensor.
+    guidance: what a model of this condition is sampled with where nothing else is asked for.  config: the arguments
+    that make it anew, `token_width` among them.  null: (L, token_width), the learned tokens of "no condition".
+    check: validates what a user hands in, before it moves to the device, and returns it as a tensor.
     Calling it turns such a tensor into tokens (B, L, token_width).
     Source: Rombach et al. 2022, sec. 3.3; the null condition, Ho & Salimans 2022, sec. 3.2.
     """
 
+    guidance: ClassVar[Guidance]
     config: dict[str, Any]
     null: nn.Parameter
 
@@ -51,6 +60,8 @@ def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
 class ClassEncoder(nn.Module):
     """A class label as `num_tokens` learned tokens: y (B,) int64 -> (B, num_tokens, token_width)."""
 
+    guidance = Guidance(2.0, (300, 700))  # `guidance --keep`: as sure of its class as w = 0.5 everywhere, and nearer
+
     def __init__(self, num_classes: int = 10, token_width: int = 128, num_tokens: int = 4):
         super().__init__()
         checks.counts(num_classes=num_classes, token_width=token_width, num_tokens=num_tokens)
@@ -73,6 +84,8 @@ class TextEncoder(nn.Module):
     vocabulary: the words it knows, each once. Shorter captions are filled up with a padding word, which is learned as
     any other. Trained together with the U-Net, as in Rombach et al. 2022, sec. 4.3.1.
     """
+
+    guidance = Guidance(5.0)  # `conditioning --keep`: the best of six weights with other noise, as the two below
 
     def __init__(
         self, vocabulary: Sequence[str], max_words: int = 16, token_width: int = 128, depth: int = 2, heads: int = 4
@@ -154,6 +167,8 @@ class SpatialTokens(nn.Module):
 class MapEncoder(nn.Module):
     """A semantic map as spatial tokens: maps (B, H, W) int64 with values 0..num_classes-1 -> (B, L, token_width)."""
 
+    guidance = Guidance(1.0)
+
     def __init__(
         self, num_classes: int, image_size: tuple[int, int] = (32, 32), patch: int = 4, token_width: int = 128
     ):
@@ -185,6 +200,8 @@ class MapEncoder(nn.Module):
 @checkpoint.registered
 class ImageEncoder(nn.Module):
     """An image, blurred say, as spatial tokens: x (B, image_channels, H, W) in [-1, 1] -> (B, L, token_width)."""
+
+    guidance = Guidance(1.0)
 
     def __init__(
         self, image_channels: int = 1, image_size: tuple[int, int] = (28, 28), patch: int = 4, token_width: int = 128

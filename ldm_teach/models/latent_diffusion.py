@@ -159,7 +159,7 @@ class LatentDiffusion(nn.Module):
         self,
         condition: Any = None,
         *,
-        w: float | Tensor = 1.0,
+        w: float | Tensor | None = None,
         interval: tuple[int, int] | None = None,
         num_steps: int = 20,
         generator: Randomness = None,
@@ -169,6 +169,7 @@ class LatentDiffusion(nn.Module):
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1], one for each entry of the condition, guided with weight w on the interval.
 
+        Without w they are guided as is recommended for the kind of condition, `encoder.guidance`.
         condition = None samples `batch_size` images from the unconditional model. The noise is drawn first, by `noise`,
         so one generator state gives the same noise whatever w and num_steps are; or it is x_T (B, c, h, w).
         generator: one for the batch, or a list of one for each sample, which can then be drawn again without the rest.
@@ -178,6 +179,8 @@ class LatentDiffusion(nn.Module):
             if batch_size is not None and checks.count("batch_size", batch_size) != rows:
                 raise ValueError(f"batch_size is {batch_size!r}; want {rows}, one for each entry of condition, or None")
             batch_size = rows
+        if w is None:
+            w, interval = self.encoder.guidance.w, interval or self.encoder.guidance.interval
         settings = dict(num_steps=num_steps, generator=generator, sampler=sampler, x_T=x_T)
         return self.draw(self.denoiser(condition, w=w, interval=interval), batch_size, **settings)
 

@@ -60,6 +60,15 @@ def test_guidance_can_be_kept_to_an_interval(tmp_path, grids):
     assert torch.equal(limited[0], everywhere[0]) and not torch.allclose(limited[1], everywhere[1])
 
 
+def test_without_a_weight_the_recommended_one_is_drawn_and_named(tmp_path, grids):
+    model = untrained("fashion-autoencoder", ClassEncoder(token_width=32), tmp_path / "model")
+    few = ["--condition", "3", "--count", "2", "--steps", "2", "--out", str(tmp_path / "x.png")]
+    cli.main(["sample", str(tmp_path / "model"), *few])
+    x, _, columns, title, _ = grids[0]
+    torch.testing.assert_close(x, model.sample([3, 3], num_steps=2, generator=seeded()))
+    assert columns == ["w = 2"] and title == "Samples, w = 2 at t = 300 to 700, 2 steps"
+
+
 def test_sample_draws_captions_each_in_its_row(tmp_path, grids):
     captions = ["a red circle", "a large magenta triangle, a large magenta square and a large yellow triangle"]
     encoder = TextEncoder(WORDS, max_words=MAX_WORDS, token_width=32)

@@ -68,6 +68,17 @@ def test_guidance_on_an_interval_is_the_law_and_costs_one_branch_outside(tiny_mo
     )
 
 
+def test_without_a_weight_the_guidance_is_that_recommended_for_the_condition(tiny_model):
+    w, interval = ClassEncoder.guidance
+
+    def sample(**guidance):
+        return tiny_model.sample(LABELS, num_steps=5, generator=seeded(), **guidance)
+
+    assert interval is not None and torch.equal(sample(), sample(w=w, interval=interval))
+    assert torch.equal(sample(interval=(0, 400)), sample(w=w, interval=(0, 400)))
+    assert not torch.allclose(sample(), sample(w=w)) and not torch.allclose(sample(), sample(w=0.0))
+
+
 def test_dropping_the_condition_is_the_null_condition(tiny_model):
     z_t, t = points(tiny_model)
     dropped = tiny_model(z_t, t, LABELS, torch.ones(4, dtype=torch.bool))
