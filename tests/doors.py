@@ -599,7 +599,8 @@ SAMPLING = dict(
 )
 door(MODEL.sample, **GUIDED | dict(w=(1.0, WEIGHT | NONE)), **SAMPLING)
 door(MODEL.draw, denoiser=(lambda z, t: 0 * z, FUNCTION), **SAMPLING | dict(batch_size=(2, whole() | NONE)))
-for law in (guided.classifier_free, guided.on_the_interval, guided.rescaled_free):
+door(guided.free_on, interval=((3, 5), INTERVAL | NONE), after=lambda m: m(MODEL, LABELS, 1.0)(LATENTS, T))
+for law in (guided.classifier_free, guided.rescaled_free):
     door(
         law,
         model=(MODEL, a(latent_diffusion.LatentDiffusion)),

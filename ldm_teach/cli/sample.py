@@ -15,12 +15,11 @@ from ldm_teach.cli.options import SAMPLERS, add_command, add_interval, add_sampl
 from ldm_teach.files import free, whole, writable
 from ldm_teach.interactive import pictures
 from ldm_teach.interactive.plots import figure_png
-from ldm_teach.models.guided import sample_all
+from ldm_teach.models.guided import free_on, sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.processes import joined
 from ldm_teach.progress import progress
 from ldm_teach.theory.samplers import Step
-from ldm_teach.theory.schedule import Denoiser
 from ldm_teach.training.device import choose_device
 
 
@@ -95,11 +94,8 @@ def sample(
             bar.update()
             yield step
 
-    def guided(model: LatentDiffusion, condition: Tensor, w: float) -> Denoiser:
-        return model.denoiser(condition, w=w, interval=interval)
-
     def drawn(x: float) -> Tensor:
-        settings = dict(method=guided, sampler=watched, batch_size=len(repeated))
+        settings = dict(method=free_on(interval), sampler=watched, batch_size=len(repeated))
         images = sample_all(model, repeated, x, num_steps, seed, **settings)
         return images.cpu().unflatten(0, (-1, count))  # (rows, count, C, H, W)
 

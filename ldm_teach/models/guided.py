@@ -16,8 +16,6 @@ from ldm_teach.theory.samplers import Sampler, dpm_solver
 from ldm_teach.theory.schedule import Denoiser
 from ldm_teach.theory.tensors import Share
 
-INTERVAL = 300, 700  # the timesteps of guidance on an interval
-
 Method = Callable[[LatentDiffusion, Tensor, float], Denoiser]  # (model, condition (B, ...), scale) -> guided denoiser
 
 
@@ -51,10 +49,14 @@ def classifier_free(model: LatentDiffusion, condition: Tensor, scale: float) -> 
     return model.denoiser(condition, w=scale)
 
 
-def on_the_interval(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
-    """Classifier-free guidance with weight w = scale at the timesteps of INTERVAL, none elsewhere."""
-    makes_denoisers(model)
-    return model.denoiser(condition, w=scale, interval=INTERVAL)
+def free_on(interval: tuple[int, int] | None) -> Method:
+    """Classifier-free guidance, w = scale, from the first timestep of an interval to the last; None is all of them."""
+
+    def method(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
+        makes_denoisers(model)
+        return model.denoiser(condition, w=scale, interval=interval)
+
+    return method
 
 
 def rescaled_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:

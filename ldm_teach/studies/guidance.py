@@ -13,14 +13,7 @@ from ldm_teach.measuring.judge import balanced, judge_set, real_images, referenc
 from ldm_teach.measuring.metrics import accuracy
 from ldm_teach.measuring.statistics import Estimate, estimate
 from ldm_teach.models.classifier import NoisyClassifier
-from ldm_teach.models.guided import (
-    Method,
-    classifier_free,
-    on_the_interval,
-    rescaled_free,
-    sample_all,
-    with_classifier,
-)
+from ldm_teach.models.guided import Method, classifier_free, free_on, rescaled_free, sample_all, with_classifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import MEASURED
 from ldm_teach.progress import progress
@@ -54,7 +47,7 @@ def methods() -> dict[str, tuple[Method, tuple[float, ...]]]:
         "unconditional + clean classifier": (with_classifier(clean, False, blind=True), (1.0, 4.0)),
         "conditional + classifier": (with_classifier(noisy, True), (0.5, 1.0, 2.0, 4.0)),
         "classifier-free": (classifier_free, (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)),
-        "classifier-free, interval": (on_the_interval, (0.5, 1.0, 2.0, 4.0)),
+        "classifier-free, interval": (free_on((300, 700)), (0.5, 1.0, 2.0, 4.0)),
         "classifier-free, rescaled": (rescaled_free, (1.0, 4.0)),
     }
 

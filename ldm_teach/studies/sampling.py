@@ -14,12 +14,12 @@ from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.measuring import tables
 from ldm_teach.measuring.judge import balanced, floor, judge_images, reference
 from ldm_teach.measuring.metrics import accuracy, frechet_distance, peak_signal_to_noise
-from ldm_teach.models.guided import sample_all
+from ldm_teach.models.conditioning import Guidance
+from ldm_teach.models.guided import free_on, sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import MEASURED
 from ldm_teach.progress import progress
 from ldm_teach.theory.samplers import Sampler, dpm_solver
-from ldm_teach.theory.schedule import Denoiser
 from ldm_teach.training.device import choose_device
 
 PATH = MEASURED / "sampling.json"
@@ -29,7 +29,8 @@ class Row(NamedTuple):
     """What was judged: its distance to the real test images, its accuracy and the standard error of that.
 
     model: the model's name, or "real".  images: "training set", "reconstructed" or "samples".  w: of samples.
-    psnr: of reconstructions, in decibels. The accuracy beside real training images is that on the test images.
+    interval: first and last timestep of guidance, None for all.  psnr: of reconstructions, in decibels. The accuracy
+    beside real training images is that on the test images.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Row(NamedTuple):
     accuracy_error: float
     w: float | None = None
     psnr: float | None = None
+    interval: Sequence[int] | None = None
 
 
 def run(
@@ -54,7 +56,8 @@ def run(
 ) -> Iterator[Row]:
     """Judge real images, then each model's reconstructions and its samples at each weight; yields each Row at once.
 
-    Classes are balanced and the noise is the same at every weight. interval: the timesteps of guidance, by default all.
+    Classes are balanced and the noise is the same at every weight. interval: the timesteps of guidance, by default all,
+    and after the weights comes the guidance that `LatentDiffusion.sample` has by default.
     device: where the models work, by default the first there is of CUDA, MPS and CPU; the judge works on the CPU.
     """
     place = choose_device(device)
@@ -69,25 +72,32 @@ def run(
         features, predicted = judge_images(seen.judge, images)
         return frechet_distance(features, seen.features), *accuracy(predicted, shown)
 
-    def guided(model: LatentDiffusion, condition: Tensor, w: float) -> Denoiser:
-        return model.denoiser(condition, w=w, interval=interval)
-
-    for name, w in progress([(name, w) for name in loaded for w in (None, *weights)], "sampling", "row"):
+    asked = [Guidance(w, interval) for w in weights]
+    cases = [
+        (name, guidance)
+        for name, model in loaded.items()
+        for guidance in (None, *asked, *([model.encoder.guidance] if interval is None else []))
+    ]
+    for name, guidance in progress(cases, "sampling", "row"):
         model = loaded[name]
-        if w is None:
+        if guidance is None:
             chunks = progress(x.split(250), "reconstructing", "batch")
             decoded = torch.cat([model.decode(model.encode(chunk.to(place))).cpu() for chunk in chunks])
             yield Row(name, "reconstructed", *judged(decoded, y), psnr=peak_signal_to_noise(decoded, x))
         else:
-            samples = sample_all(model, labels, w, num_steps, seed, method=guided, sampler=sampler).cpu()
-            yield Row(name, "samples", *judged(samples, labels), w=w)
+            settings = dict(method=free_on(guidance.interval), sampler=sampler)
+            samples = sample_all(model, labels, guidance.w, num_steps, seed, **settings).cpu()
+            yield Row(name, "samples", *judged(samples, labels), w=guidance.w, interval=guidance.interval)
 
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as text: Fréchet distance, and accuracy ± its standard error in percent."""
     words = [("", "", "Fréchet distance", "accuracy")]
     for row in rows:
-        detail = f", w = {row.w:g}" if row.w is not None else f" ({row.psnr:.2f} dB)" if row.psnr is not None else ""
+        where = "" if row.interval is None else " at t = {} to {}".format(*row.interval)
+        detail = (
+            f", w = {row.w:g}{where}" if row.w is not None else f" ({row.psnr:.2f} dB)" if row.psnr is not None else ""
+        )
         percent = f"{100 * row.accuracy:.1f} ± {100 * row.accuracy_error:.1f} %"
         words.append((row.model, row.images + detail, f"{row.frechet:.3f}", percent))
     return tables.aligned(words)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ldm_teach.models.classifier import NoisyClassifier
-from ldm_teach.models.guided import INTERVAL, classifier_free, on_the_interval, rescaled_free, with_classifier
+from ldm_teach.models.guided import classifier_free, free_on, rescaled_free, with_classifier
 from ldm_teach.theory.guidance import guide
 from ldm_teach.theory.schedule import NoiseSchedule
 from tests.helpers import make_tiny_model
@@ -20,8 +20,8 @@ def test_each_method_is_the_law_it_is_named_for(noisy_z):
     cond, uncond = (model.denoiser(condition)(*noisy_z) for condition in (LABELS, None))
     free = classifier_free(model, LABELS, 2.0)(*noisy_z)
     torch.testing.assert_close(free, guide(cond, uncond, 2.0), rtol=1e-4, atol=1e-5)
-    limited = on_the_interval(model, LABELS, 2.0)(*noisy_z)
-    first, last = INTERVAL
+    limited = free_on((300, 700))(model, LABELS, 2.0)(*noisy_z)
+    first, last = 300, 700
     inside = [first <= t <= last for t in noisy_z[1].tolist()]
     assert True in inside and False in inside
     for row, guided in enumerate(inside):
