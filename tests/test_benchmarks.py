@@ -29,11 +29,16 @@ def test_networks_are_of_equal_size_and_each_trains_and_samples():
             assert found.shape == (3, 4, 8, 8) and found.isfinite().all(), (peer.name, name)
 
 
+def test_the_document_is_what_the_command_writes():
+    assert run.DOCUMENT.read_text() == run.document()
+
+
 def test_the_document_shows_losses_too(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "HERE", tmp_path)
     fast = [run.Throughput("ldm_teach", 100, 50.0, "DDIM", 10.0), run.Throughput("other", 101, 100.0, "DDIM", 4.0)]
     good = [run.Quality("other", "its example", 101, 5.0, 1234, "DDIM", 0.5, 0.875, 4.0)]
     tables.keep(fast, dict(rounds=3), tmp_path / "throughput.json")
+    assert "Not measured yet: `python benchmarks/run.py quality`" in run.document()
     tables.keep(good, dict(samples=50, floor=0.1), tmp_path / "quality.json")
     words = run.document()
     assert "| other | 101 | 100 | 0.50 | DDIM | 4.0 | 2.50 |" in words
