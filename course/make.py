@@ -16,6 +16,7 @@ To be read without a kernel, with the outputs and the alternative text of every 
 
 import argparse
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ NOTEBOOKS = COURSE.parent / "notebooks"
 SECONDS = COURSE / "seconds.json"  # how long each notebook ran, when it was last made
 FOLDED = re.compile(r"<details>\s*<summary>(?P<what>.*?)</summary>(?P<inside>.*?)</details>", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the tests have it: kernels that wait leave the machine to others
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 

@@ -23,18 +23,18 @@ def joined() -> Iterator[bool]:
         distributed.destroy_process_group()
 
 
-def place() -> tuple[int, int]:
+def position() -> tuple[int, int]:
     """The index of this process and the number of all in its group: (0, 1) where it is alone."""
     together = distributed.is_available() and distributed.is_initialized()
     return (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
 
 
 def gathered(rows: Tensor) -> Tensor:
-    """The rows (n, ...) of all processes, in the order of their places, in each of them; n may differ.
+    """The rows (n, ...) of all processes, in their order, in each of them; n may differ.
 
     All must call it together.
     """
-    _, count = place()
+    _, count = position()
     if count == 1:
         return rows
     parts: list[Tensor] = [torch.empty(0)] * count

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
@@ -37,8 +39,26 @@ def cleared() -> Iterator[None]:
             bar.close()
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C takes effect at the end of the block, which has to be short."""
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not own or threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
+        yield
+        return
+    asked: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if asked:
+        raise KeyboardInterrupt
+
+
 def say(words: str, file: TextIO | None = None) -> None:
     """Print a line, at once, above the bars; by default on stdout."""
     file = sys.stdout if file is None else file
-    tqdm.write(f"{words}\n", file, end="")  # at once, lest Ctrl-C come before the end of the line
-    file.flush()
+    with uninterrupted():  # else a bar may be left in the line, half cleared or half drawn
+        tqdm.write(f"{words}\n", file, end="")
+        file.flush()

@@ -6,20 +6,20 @@ import pytest
 import torch
 
 from ldm_teach.models.guided import sample_all
-from ldm_teach.processes import gathered, joined, place
+from ldm_teach.processes import gathered, joined, position
 from ldm_teach.theory.samplers import ddpm, dpm_solver
 from tests.helpers import make_tiny_model
 
 # what each of several processes runs: 7 samples in batches of 4, so that three processes have unequal shares
 RANKS = """
 import sys, torch
-from ldm_teach.processes import gathered, joined, place
+from ldm_teach.processes import gathered, joined, position
 from tests.test_processes import SAMPLERS, samples
 with joined() as first:
-    index, count = place()
+    index, count = position()
     own = gathered(torch.full((index + 1, 2), index))
     found = {name: samples(name) for name in SAMPLERS}
-assert first == (index == 0) and place() == (0, 1)
+assert first == (index == 0) and position() == (0, 1)
 torch.save((own, found), f"{sys.argv[1]}/{index}.pt")
 """
 SAMPLERS = dict(dpm_solver=dpm_solver, ddpm=ddpm)  # the second draws at every step
@@ -50,11 +50,11 @@ def test_processes_draw_together_the_samples_of_one(tmp_path, count):
 
 def test_a_process_alone_is_the_first_and_has_all():
     with joined() as first:
-        assert first and place() == (0, 1)
+        assert first and position() == (0, 1)
     assert torch.equal(gathered(torch.arange(3)), torch.arange(3))
 
 
 def test_fewer_samples_than_processes_are_refused(monkeypatch):
-    monkeypatch.setattr("ldm_teach.models.guided.place", lambda: (0, 8))
+    monkeypatch.setattr("ldm_teach.models.guided.position", lambda: (0, 8))
     with pytest.raises(ValueError, match="9 conditions in batches of 8; want 8 or more in each, one for each process"):
         sample_all(make_tiny_model(), torch.arange(9) % 3, 1.0, 3, 5, batch_size=8)

@@ -1,7 +1,10 @@
 import contextlib
 import io
+import signal
 
-from ldm_teach.progress import cleared, progress, say
+import pytest
+
+from ldm_teach.progress import cleared, progress, say, uninterrupted
 
 
 class Terminal(io.StringIO):
@@ -32,6 +35,22 @@ def test_a_line_is_printed_above_the_bar():
             say(letter)
     before, after = terminal.getvalue().split("\ra\n")
     assert not before.split("\r")[-1].strip() and after.startswith("\rletters:")
+
+
+def test_ctrl_c_waits_for_the_end_of_a_line():
+    written = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            written.append("to the end")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with uninterrupted():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert written == ["to the end"]
 
 
 def test_no_bar_is_left_where_a_block_is_interrupted():

@@ -28,7 +28,7 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.layers import normalize
 from ldm_teach.paths import CLONE, MEASURED
 from ldm_teach.progress import progress
-from ldm_teach.studies.latent_against_pixel import memory, samplings, training_steps
+from ldm_teach.studies.latent_against_pixel import memory_of, samplings, training_steps
 from ldm_teach.theory.guidance import classifier_guidance
 from ldm_teach.theory.samplers import dpm_solver, final
 from ldm_teach.training.batches import Batches
@@ -63,7 +63,7 @@ def latent_over_pixel(repeats: int = 9, images: int = 50) -> Iterator[Row]:
     yield row(f"{OVER_PIXEL}training", [b / a for a, b in zip(*steps.values(), strict=True)])
     samples = in_turn(samplings(spaces, images), max(1, repeats // 3))
     yield row(f"{OVER_PIXEL}sampling", [b / a for a, b in zip(*samples.values(), strict=True)])
-    yield row(f"{OVER_PIXEL}memory", [memory("f4") / memory("pixels")])
+    yield row(f"{OVER_PIXEL}memory", [memory_of("f4") / memory_of("pixels")])
 
 
 WAITING = """

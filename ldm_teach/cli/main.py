@@ -23,7 +23,7 @@ COMMANDS = {
     "learn": {"sample": "a picture of what a model draws for what is asked of it"},
     "train": {"train": "a model of the course, from its recipe"},
     "measure": {
-        "evaluate": "how near samples are to real images; also called `sampling`",
+        "evaluate": "how near samples are to real images, alias `sampling`",
         "compression": "what autoencoders cost and what they keep",
         "guidance": "both kinds of guidance, over scales and seeds",
         "conditioning": "how captions, maps and blurred images are followed",
@@ -34,7 +34,7 @@ COMMANDS = {
     "look after": {
         "exercises": "try every answer that the checks of the notebooks know",
         "doctor": "is this machine ready, and what to do where it is not",
-        "report": "docs/ and the tables of the README, from what the studies kept",
+        "report": "docs/ and the tables of the README, from what was kept",
     },
 }
 

@@ -9,7 +9,7 @@ from ldm_teach import checks
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.pixels import Pixels
-from ldm_teach.processes import gathered, place
+from ldm_teach.processes import gathered, position
 from ldm_teach.progress import progress
 from ldm_teach.theory.guidance import classifier_guidance, clip_x0, rescaled
 from ldm_teach.theory.samplers import Sampler, dpm_solver
@@ -96,7 +96,7 @@ def sample_all(
         raise ValueError(f"condition is {checks.describe(condition)}; want (N, ...) with N at least 1")
     checks.function("method", method, "(model, condition, scale)")
     chunks = condition.split(checks.count("batch_size", batch_size))
-    index, count = place()
+    index, count = position()
     if len(chunks[-1]) < count or len(chunks[0]) < count:
         sizes = f"{len(condition)} conditions in batches of {batch_size}"
         raise ValueError(f"condition has {sizes}; want {count} or more in each, one for each process")

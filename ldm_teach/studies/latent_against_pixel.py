@@ -38,7 +38,7 @@ from ldm_teach.training.recipes.recipe import Training
 from ldm_teach.training.recipes.spaces import SPACES, in_space, untrained
 
 PATH = MEASURED / "latent-against-pixel.json"
-BATCH_SIZE = 128
+BATCH = 128
 LONG = "f4", "pixels", "pixels-deep"  # the spaces in which the first seed is trained on
 
 
@@ -95,13 +95,13 @@ def multiplications(model: LatentDiffusion) -> int:
 
 def steps_of(model: LatentDiffusion, num_steps: int) -> Iterator[object]:
     """`num_steps` steps of a training of this model, on noise in the place of data."""
-    shape = (4 * BATCH_SIZE, *model.autoencoder.latent_shape)
+    shape = (4 * BATCH, *model.autoencoder.latent_shape)
     labels = torch.zeros(shape[0], dtype=torch.int64)
-    batches = Batches(torch.randn(shape), torch.zeros(shape), labels, batch_size=BATCH_SIZE)
+    batches = Batches(torch.randn(shape), torch.zeros(shape), labels, batch_size=BATCH)
     return fit(model, diffusion_loss(model.schedule, drop=0.15), batches, num_steps=num_steps, device="cpu")
 
 
-def memory(space: str) -> float:
+def memory_of(space: str) -> float:
     """The peak of three steps of a training above the imports, in MiB, in a process of its own."""
     code = "import sys; from ldm_teach.studies import latent_against_pixel as study; study.train_a_little(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, space], capture_output=True, text=True, check=True)
@@ -128,7 +128,7 @@ def samplings(spaces: Sequence[str], images: int) -> dict[str, Callable[[], obje
     return {space: lambda model=model: model.sample(balanced(images), w=0.0) for space, model in models.items()}
 
 
-def costs(spaces: Sequence[str] = tuple(SPACES), repeats: int = 10, images: int = 50) -> list[Cost]:
+def measured_costs(spaces: Sequence[str] = tuple(SPACES), repeats: int = 10, images: int = 50) -> list[Cost]:
     """What each space costs. Times are medians of calls in turn."""
     steps = in_turn(training_steps(spaces, repeats), repeats)
     samples = in_turn(samplings(spaces, images), max(1, repeats // 3))
@@ -138,9 +138,9 @@ def costs(spaces: Sequence[str] = tuple(SPACES), repeats: int = 10, images: int 
             space,
             sum(p.numel() for p in model.parameters() if p.requires_grad),
             multiplications(model),
-            BATCH_SIZE / statistics.median(steps[space]),
+            BATCH / statistics.median(steps[space]),
             images / statistics.median(samples[space]),
-            memory(space),
+            memory_of(space),
         )
         for space, model in models.items()
     ]
@@ -151,7 +151,7 @@ def kept_costs(folder: Path) -> dict[str, Cost]:
     path = folder / "costs.json"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        tables.keep(costs(), {}, path)
+        tables.keep(measured_costs(), {}, path)
     return {cost.space: cost for cost in tables.read(Cost, path)[0]}
 
 
@@ -191,14 +191,14 @@ def train_and_judge(
     marks = [mark for mark in sorted(minutes) if mark > max([0.0, *(row.minutes for row in rows)])]
     if not marks:
         return
-    steps = {mark: max(1, round(60 * mark * cost.training / BATCH_SIZE)) for mark in marks}
+    steps = {mark: max(1, round(60 * mark * cost.training / BATCH)) for mark in marks}
     training = in_space(cost.space, seed, steps[marks[-1]])
     model = cast(LatentDiffusion, training.average)
     least = floor_of(model, num_samples)
     for mark in marks:
         train_until(training, steps[mark], folder / "state")
         figures = judged(model.cpu(), num_samples, num_steps, seed)
-        rows.append(Row(cost.space, seed, mark, steps[mark] * BATCH_SIZE, *figures, least, *cost[1:]))
+        rows.append(Row(cost.space, seed, mark, steps[mark] * BATCH, *figures, least, *cost[1:]))
         tables.keep(rows, dict(samples=num_samples, steps=num_steps), path)
         yield rows[-1]
 

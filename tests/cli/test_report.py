@@ -11,8 +11,11 @@ from ldm_teach.cli.report import CURVES, FINDINGS, TITLES, curves, documents, re
 from ldm_teach.cli.study import STUDIES
 from ldm_teach.measuring import tables
 from ldm_teach.models import checkpoint
+from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.paths import CLONE
 from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
+from ldm_teach.studies.latent_against_pixel import multiplications
+from ldm_teach.training.recipes.spaces import untrained
 from ldm_teach.training.recipes.table import RECIPES
 
 
@@ -59,10 +62,14 @@ def test_every_recipe_has_its_cost_and_every_shipped_model_its_line():
 def test_findings_of_sampling():
     rows, _ = rows_of(sampling)
     for model in {row.model for row in rows} - {"real"}:
-        found = sorted((row.w, row.accuracy, row.frechet) for row in rows if row.model == model and row.w is not None)
+        of_model = [row for row in rows if row.model == model and row.w is not None]
+        (default,) = [row for row in of_model if row.interval is not None]
+        assert (default.w, tuple(default.interval)) == ClassEncoder.guidance
+        found = sorted((row.w, row.accuracy, row.frechet) for row in of_model if row is not default)
         _, accuracies, distances = zip(*found, strict=True)
         assert list(accuracies) == sorted(accuracies)
         assert list(distances[1:]) == sorted(distances[1:]) and found[1][0] == 0.5
+        assert default.frechet < distances[1] and abs(default.accuracy - accuracies[1]) < 0.02
 
 
 def test_findings_of_compression():
@@ -102,6 +109,16 @@ def test_findings_of_the_comparison():
             better = 1 if task == "shapes-map" else -1  # quality is a share of whole pictures, or a distance
             assert other.adherence > row.adherence and better * other.quality >= better * row.quality
             assert row.steps * row.training_ms < 15 * 60_000
+
+
+def test_findings_of_the_bench():
+    rows = {row.what: row for row in rows_of(bench)[0]}
+    over = {name: rows[f"{bench.OVER_PIXEL}{name}"].median for name in ("training", "sampling", "memory")}
+    counted = multiplications(untrained("pixels")) / multiplications(untrained("f4"))
+    assert f"{counted:.1f}" == "12.7" and over["memory"] < 0.25
+    assert all(0.8 * counted < over[name] < counted for name in ("training", "sampling"))
+    own, polite = (rows[f"preview beside a training, {way}"] for way in ("OpenMP's own waiting", "GOMP_SPINCOUNT=1000"))
+    assert own.high > 10 * polite.high
 
 
 def test_the_readme_shows_the_preview_and_the_full_picture():

@@ -32,7 +32,7 @@ def small(monkeypatch):
     monkeypatch.setattr(study, "SPACES", {space: SPACES[space] for space in ("pixels", "f8")})
     monkeypatch.setattr(study, "LONG", ("f8",))
     costs = [Cost(space, 1000, 2000, 640.0, 50.0, 300.0) for space in ("pixels", "f8")]
-    monkeypatch.setattr(study, "costs", lambda: costs)
+    monkeypatch.setattr(study, "measured_costs", lambda: costs)
 
 
 SETTINGS = dict(minutes=[0.003, 0.006], long=[0.01], num_seeds=2, num_samples=20, num_steps=2)
@@ -64,7 +64,7 @@ def test_an_interrupted_training_is_the_uninterrupted_one(small, tmp_path):
 
 
 def test_costs_are_measured_of_each_space():
-    found = {cost.space: cost for cost in study.costs(("f4", "f8"), repeats=3, images=4)}
+    found = {cost.space: cost for cost in study.measured_costs(("f4", "f8"), repeats=3, images=4)}
     assert found["f8"].multiplications < found["f4"].multiplications
     assert all(cost.training > 1 and cost.sampling > 1 and cost.memory > 1 for cost in found.values())
 
