@@ -14,8 +14,8 @@ from ldm_teach.progress import cleared
 from ldm_teach.words import did_you_mean
 
 PROGRAM = "python -m ldm_teach"
-# A thread of OpenMP that waits asks for work a thousand times and then sleeps: an idle machine loses nothing by it, and
-# beside other work a step takes half as long (`bench` measures both). GNU's library reads it, which torch has on Linux.
+# A thread of OpenMP that waits asks for work a thousand times and then sleeps: beside other work the slowest steps are
+# several times as fast, and an idle machine loses little (`bench` measures both). Torch's OpenMP on Linux reads it.
 POLITE = "GOMP_SPINCOUNT", "1000"
 INTERRUPTED = "ldm_teach: interrupted: {}\n"
 NOTHING = "nothing was written but what is named above"

@@ -60,7 +60,7 @@ def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
 class ClassEncoder(nn.Module):
     """A class label as `num_tokens` learned tokens: y (B,) int64 -> (B, num_tokens, token_width)."""
 
-    guidance = Guidance(2.0, (300, 700))  # `guidance --keep`: as sure of its class as w = 0.5 everywhere, and nearer
+    guidance = Guidance(2.0, (300, 700))  # `evaluate --keep`: as accurate as w = 0.5 everywhere, and nearer to the data
 
     def __init__(self, num_classes: int = 10, token_width: int = 128, num_tokens: int = 4):
         super().__init__()
