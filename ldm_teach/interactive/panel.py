@@ -22,7 +22,7 @@ from ldm_teach.interactive.moving import free_with, show_moving, weakly
 from ldm_teach.interactive.pictures import png
 from ldm_teach.interactive.widgets import fluid, stacked
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
-from ldm_teach.models.guided import Method
+from ldm_teach.models.guided import Method, free_on
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.theory.guidance import s_from_w, w_from_s
 from ldm_teach.theory.samplers import dpm_solver
@@ -97,11 +97,8 @@ class Panel:
         Raises ValueError for a condition that the model does not take.
         """
         with torch.inference_mode():  # thread-local: the caller's does not reach a callback
-            condition, w = self.asking.condition(self.count), self.weight.value
-            if self.method is None:
-                denoiser = self.model.denoiser(condition, w=w, interval=self.interval.value)
-            else:
-                denoiser = self.method(self.model, condition, w)
+            method = free_on(self.interval.value) if self.method is None else self.method
+            denoiser = method(self.model, self.asking.condition(self.count), self.weight.value)
             generator = torch.Generator().manual_seed(self.seed.value)
             x_T = self.model.noise(self.count, generator)
             for step in dpm_solver(denoiser, self.model.schedule, x_T, num_steps):

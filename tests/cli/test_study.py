@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 COLUMNS = 200  # of the terminal: no row of a study is longer
 
 
-NOT_MEASURED = {"latent-against-pixel"}  # four hours, which nobody has had yet
+NOT_MEASURED = {"latent-against-pixel"}  # its trainings take four hours, and have not yet been run to the end
 
 
 @pytest.mark.parametrize("name", STUDIES.keys() - NOT_MEASURED)
