@@ -88,7 +88,8 @@ def training(**settings):
     average = copy.deepcopy(model)
     loss = diffusion_loss(model.schedule, drop=0.2)
     batches = Batches(*latents(), batch_size=8)
-    return model, average, fit(model, loss, batches, average=average, device="cpu", **dict(num_steps=12) | settings)
+    settings = dict(num_steps=12, device="cpu") | settings
+    return model, average, fit(model, loss, batches, average=average, **settings)
 
 
 def to_fake_gpu(model: nn.Module) -> None:
