@@ -88,6 +88,7 @@ def configure(commands: argparse._SubParsersAction) -> None:
         whose = "every training" if name == "--minutes" else "the first of some, after that,"
         c.add_argument(name, type=float, nargs="*", default=marks, help=f"the minutes after which {whose} is judged")
     c.add_argument("--seeds", dest="num_seeds", type=int, default=3, help="how many trainings in each space")
+    c.add_argument("--device", default="cpu", help="where the models are trained: cuda, mps or cpu")
     add_sampling(c, steps=20, samples=500)
 
     c = command(bench)

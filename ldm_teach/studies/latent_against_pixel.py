@@ -2,7 +2,7 @@
 
 One U-Net, one schedule, one condition, in five spaces: compared at equal parameters, at equal training time and at
 equal numbers of images seen. Minutes are those of an idle machine: the images seen over the images per second that
-were measured for all spaces in turn, so that other work during the training tilts nothing.
+were measured for all spaces in turn on the CPU, so that other work tilts nothing, and a GPU may do the training.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from ldm_teach.models.unet import UNet
 from ldm_teach.paths import MEASURED, RUNS
 from ldm_teach.progress import progress
 from ldm_teach.training.batches import Batches
+from ldm_teach.training.device import choose_device
 from ldm_teach.training.loop import fit
 from ldm_teach.training.losses import diffusion_loss
 from ldm_teach.training.recipes.recipe import Training
@@ -39,7 +40,7 @@ from ldm_teach.training.recipes.spaces import SPACES, in_space, untrained
 
 PATH = MEASURED / "latent-against-pixel.json"
 BATCH = 128
-LONG = "f4", "pixels", "pixels-deep"  # the spaces in which the first seed is trained on
+LONG = {"f4": 30.0, "pixels": 60.0, "pixels-deep": 60.0}  # where the first seed is trained on, to how many minutes
 
 
 class Cost(NamedTuple):
@@ -155,9 +156,10 @@ def kept_costs(folder: Path) -> dict[str, Cost]:
     return {cost.space: cost for cost in tables.read(Cost, path)[0]}
 
 
-def facts(num_samples: int, **options: object) -> dict[str, float]:
-    """What holds for all rows: the Fréchet distance of as many real images as there are samples."""
-    return dict(floor=floor(num_samples))
+def facts(num_samples: int, runs: Path = RUNS, **options: object) -> dict[str, float | str]:
+    """What holds for all rows: the Fréchet distance of as many real images as there are samples, and who trained."""
+    kept = (runs / "latent-against-pixel").glob("*/rows.json")
+    return dict(floor=floor(num_samples), trained="; ".join(sorted({tables.read(Row, p)[1]["machine"] for p in kept})))
 
 
 def run(
@@ -167,22 +169,30 @@ def run(
     num_samples: int = 500,
     num_steps: int = 20,
     runs: Path = RUNS,
+    device: str | None = "cpu",
 ) -> Iterator[Row]:
     """Train in every space from every seed, and judge samples after each of `minutes`; then go on in LONG to `long`.
 
     What is done is kept under `runs`: a study that was interrupted goes on after the last row of each training, and
     yields the rows before it again.
+    device: where the models are trained, in float32, and sample; costs are always those of the CPU.
     """
-    folder = checks.path("runs", runs) / "latent-against-pixel"
+    place, folder = choose_device(device), checks.path("runs", runs) / "latent-against-pixel"
     cost = kept_costs(folder)
     cases = [(space, seed, minutes) for seed in range(num_seeds) for space in SPACES]
-    cases += [(space, 0, long) for space in LONG if long]
+    cases += [(space, 0, [mark for mark in long if mark <= last]) for space, last in LONG.items()]
     for space, seed, marks in progress(cases, "latent against pixel", "training"):
-        yield from train_and_judge(cost[space], seed, marks, num_samples, num_steps, folder / f"{space}-{seed}")
+        yield from train_and_judge(cost[space], seed, marks, num_samples, num_steps, folder / f"{space}-{seed}", place)
 
 
 def train_and_judge(
-    cost: Cost, seed: int, minutes: Sequence[float], num_samples: int, num_steps: int, folder: Path
+    cost: Cost,
+    seed: int,
+    minutes: Sequence[float],
+    num_samples: int,
+    num_steps: int,
+    folder: Path,
+    device: torch.device,
 ) -> Iterator[Row]:
     """The rows of one training after each of `minutes`: those that its folder keeps, then new ones."""
     path = folder / "rows.json"
@@ -196,17 +206,18 @@ def train_and_judge(
     model = cast(LatentDiffusion, training.average)
     least = floor_of(model, num_samples)
     for mark in marks:
-        train_until(training, steps[mark], folder / "state")
-        figures = judged(model.cpu(), num_samples, num_steps, seed)
+        train_until(training, steps[mark], folder / "state", device)
+        figures = judged(model, num_samples, num_steps, seed)
         rows.append(Row(cost.space, seed, mark, steps[mark] * BATCH, *figures, least, *cost[1:]))
         tables.keep(rows, dict(samples=num_samples, steps=num_steps), path)
         yield rows[-1]
 
 
-def train_until(training: Training, step: int, state: Path) -> None:
+def train_until(training: Training, step: int, state: Path, device: torch.device) -> None:
     """Go on with a training, from its state or from the start, until it has done so many steps, and keep its state."""
     begun = (state / "model.json").is_file()
-    fits = training.fit(directory=state, resume=begun, save_every=10**9)
+    how = dict(device=device.type, mixed_precision="no")
+    fits = training.fit(**how, directory=state, resume=begun, save_every=10**9)
     with contextlib.closing(fits), progress(None, state.parent.name, "step", total=step) as bar:
         for done in fits:
             bar.update(done.step - bar.n)
@@ -218,7 +229,7 @@ def judged(model: LatentDiffusion, num_samples: int, num_steps: int, seed: int) 
     """Fréchet distance and accuracy of a model's samples, those of pixels clipped at every step."""
     labels, seen = balanced(num_samples), reference()
     method = clipped_free if isinstance(model.autoencoder, Pixels) else classifier_free
-    samples = sample_all(model, labels, 0.0, num_steps, seed, method=method)
+    samples = sample_all(model, labels, 0.0, num_steps, seed, method=method).cpu()
     features, predicted = judge_images(seen.judge, samples)
     return frechet_distance(features, seen.features), accuracy(predicted, labels)[0]
 

@@ -30,12 +30,12 @@ def small(monkeypatch):
     """Two spaces, 300 images, and costs that make a hundredth of a minute a few steps."""
     monkeypatch.setattr(spaces, "fashion_mnist", lambda: Images(*(c[:300] for c in fashion_mnist())))
     monkeypatch.setattr(study, "SPACES", {space: SPACES[space] for space in ("pixels", "f8")})
-    monkeypatch.setattr(study, "LONG", ("f8",))
+    monkeypatch.setattr(study, "LONG", {"f8": 0.02})
     costs = [Cost(space, 1000, 2000, 640.0, 50.0, 300.0) for space in ("pixels", "f8")]
     monkeypatch.setattr(study, "measured_costs", lambda: costs)
 
 
-SETTINGS = dict(minutes=[0.003, 0.006], long=[0.01], num_seeds=2, num_samples=20, num_steps=2)
+SETTINGS = dict(minutes=[0.003, 0.006], long=[0.01, 0.03], num_seeds=2, num_samples=20, num_steps=2)
 
 
 def test_every_training_is_judged_at_every_mark_and_an_interrupted_study_goes_on(small, tmp_path, monkeypatch):
