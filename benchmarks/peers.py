@@ -50,14 +50,16 @@ class Peer(NamedTuple):
     def parameters(self) -> int:
         return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
 
-    def fit(self, x: Tensor, labels: Tensor) -> Iterator[nn.Module]:
+    def fit(self, x: Tensor, labels: Tensor, device: str = "cpu") -> Iterator[nn.Module]:
         """Train without end on x (N, C, H, W) and their labels (N,); after each step, the average of the weights."""
-        batches = Batches(x, labels, batch_size=self.batch_size)
+        batches, place = Batches(x, labels, batch_size=self.batch_size), torch.device(device)
+        self.network.to(place)
         optimizer = torch.optim.AdamW(self.network.parameters(), self.learning_rate)
         average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.decay))
         for batch in batches:
             self.network.train()
-            self.loss(self.network, *batch).backward()
+            with place:  # where what it draws is drawn
+                self.loss(self.network, *(part.to(place) for part in batch)).backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -68,10 +70,10 @@ class Peer(NamedTuple):
 class Ours(Peer):
     """This package, with its own loop."""
 
-    def fit(self, x: Tensor, labels: Tensor) -> Iterator[nn.Module]:
+    def fit(self, x: Tensor, labels: Tensor, device: str = "cpu") -> Iterator[nn.Module]:
         batches = Batches(x, torch.zeros_like(x), labels, batch_size=self.batch_size)  # latents of no spread
         average = copy.deepcopy(self.network).eval()
-        for _ in fit(self.network, self.loss, batches, average=average, num_steps=10**9):
+        for _ in fit(self.network, self.loss, batches, average=average, num_steps=10**9, device=device):
             yield average
 
 
@@ -115,7 +117,7 @@ def scheduled(kind: Any, *shape: int) -> Sample:
 
     @torch.inference_mode()
     def sample(network: nn.Module, labels: Tensor) -> Tensor:
-        scheduler, x = kind.from_config(COSINE.config), torch.randn(len(labels), *shape)
+        scheduler, x = kind.from_config(COSINE.config), torch.randn(len(labels), *shape, device=labels.device)
         scheduler.set_timesteps(STEPS)
         for t in scheduler.timesteps:
             x = scheduler.step(network(x, t, labels), t, x).prev_sample

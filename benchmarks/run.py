@@ -1,20 +1,20 @@
-"""python benchmarks/run.py [throughput] [quality]: measure this package beside its peers, and write docs/benchmarks.md.
+"""python benchmarks/run.py [PART ...]: measure this package beside its peers, and write docs/benchmarks.md.
 
     pip install -r benchmarks/requirements.txt
-    python benchmarks/run.py                       # on a machine that does nothing else; both parts, about 75 minutes
+    python benchmarks/run.py                       # on a machine that does nothing else; all parts, about 75 minutes
+    python benchmarks/run.py quality --device cuda # the trainings elsewhere, at the rates that are kept
     python benchmarks/run.py --help
 
 What was measured is kept beside this file; a part that is not asked for is taken from there.
 """
 
 import argparse
+import itertools
 import os
 import statistics
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 os.environ["TQDM_DISABLE"] = "1"  # the bars of the peers' samplers
 
@@ -33,7 +33,7 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import FitSettings, cosine_decay
 from ldm_teach.training.losses import autoencoder_loss, kl_per_element
-from ldm_teach.training.recipes.latent import fashion_class
+from ldm_teach.training.recipes.latent import fashion_class, posterior_moments
 from ldm_teach.training.recipes.recipe import Training
 
 HERE = Path(__file__).resolve().parent
@@ -51,18 +51,23 @@ class Throughput(NamedTuple):
     sampling: float
 
 
+class Rate(NamedTuple):
+    """How many images a second a part of the quality benchmark goes through on the CPU, all of them in turn."""
+
+    part: str
+    images_per_second: float
+
+
 class Quality(NamedTuple):
     """What came out after so many minutes: Fréchet distance and accuracy of the samples, as the judge sees them."""
 
     peer: str
     setting: str
     parameters: int
-    minutes: float
     images: int
     sampler: str
     frechet: float
     accuracy: float
-    sampling: float
 
 
 def throughput(rounds: int) -> list[Throughput]:
@@ -92,68 +97,78 @@ def new_autoencoder() -> Training:
     """The recipe of `fashion-autoencoder` without the perceptual loss, whose network would need a training before."""
     loss = autoencoder_loss(None, regularizer=kl_per_element, weight=3e-4, perceptual_weight=0.0)
     batches = Batches(*fashion_mnist(), batch_size=32)
-    return Training(KLAutoencoder(downsampling=4), loss, batches, FitSettings(learning_rate=2e-3, decay=cosine_decay))
+    settings = FitSettings(num_steps=10_000, learning_rate=2e-3, decay=cosine_decay)  # as many as the minutes give
+    return Training(KLAutoencoder(downsampling=4), loss, batches, settings)
 
 
-def until(training: Training, deadline: float) -> Training:
-    """A training, run so that its learning rate has fallen to its end at the deadline (time.perf_counter)."""
-    start, trial = time.perf_counter(), 20
-    for step in training.fit(num_steps=10**6):
-        if step.step == trial:
-            break
-    each = (time.perf_counter() - start) / trial
-    training.settings = replace(training.settings, num_steps=int((deadline - time.perf_counter()) / each))
-    for _ in training.fit():
+def rates(rounds: int) -> list[Rate]:
+    """What each training does in a second, and the encoding of its images: what minutes are counted by."""
+    autoencoder, (x, labels) = KLAutoencoder.load("fashion-autoencoder"), fashion_mnist()
+    parts = {"autoencoder": new_autoencoder(), "latents": fashion_class(quick=True, autoencoder=autoencoder)}
+    sizes = {part: training.batches.batch_size for part, training in parts.items()} | {"encoding": 500}
+    fits: dict[str, Iterator] = {part: training.fit(num_steps=10**6, device="cpu") for part, training in parts.items()}
+    for peer in peers.as_recommended():
+        fits[peer.name], sizes[peer.name] = peer.fit(x, labels), peer.batch_size
+    calls: dict[str, Callable] = {part: lambda fit=fit: next(fit) for part, fit in fits.items()}
+    calls["encoding"] = lambda: posterior_moments(autoencoder, x[:500])
+    return [Rate(part, sizes[part] / statistics.median(times)) for part, times in in_turn(calls, rounds).items()]
+
+
+def trained(training: Training, images: float, device: str) -> tuple[Any, int]:
+    """The average of a training that ends, its learning rate with it, after so many images, and how many they were."""
+    size = training.batches.batch_size
+    num_steps = max(1, round(images / size))
+    for _ in training.fit(num_steps=num_steps, device=device, mixed_precision="no"):
         pass
-    return training
+    return training.average, num_steps * size
 
 
-def ours(minutes: float, autoencoder: KLAutoencoder | None) -> tuple[LatentDiffusion, int, float]:
-    """This package's model after so many minutes, the images it saw, and the minutes it took.
+def ours(
+    minutes: float, rate: dict[str, float], device: str, autoencoder: KLAutoencoder | None
+) -> tuple[LatentDiffusion, int]:
+    """This package's model after so many minutes, and the images it saw.
 
     autoencoder: one that is there already, or None to train one in the first third of the minutes.
     """
-    start = time.perf_counter()
+    left = 60 * minutes
     if autoencoder is None:
-        autoencoder = cast(KLAutoencoder, until(new_autoencoder(), start + 20 * minutes).average)
-    training = until(fashion_class(autoencoder=autoencoder), start + 60 * minutes)
-    images = training.num_steps * training.batches.batch_size
-    return cast(LatentDiffusion, training.average.cpu()), images, (time.perf_counter() - start) / 60
+        average, seen = trained(new_autoencoder(), left / 3 * rate["autoencoder"], device)
+        autoencoder, left = average.cpu(), left - seen / rate["autoencoder"]
+    training = fashion_class(autoencoder=autoencoder)
+    left -= len(training.batches.columns[0]) / rate["encoding"]
+    return trained(training, left * rate["latents"], device)
 
 
-def theirs(peer: peers.Peer, minutes: float) -> tuple[torch.nn.Module, int, float]:
-    """A peer's network after so many minutes on the pixels of Fashion-MNIST, the images it saw, and the minutes."""
-    start, images = time.perf_counter(), 0
-    for network in peer.fit(*fashion_mnist()):
-        images += peer.batch_size
-        if time.perf_counter() - start >= 60 * minutes:
-            return network, images, (time.perf_counter() - start) / 60
-    raise AssertionError("a peer's training has no end")
+def theirs(peer: peers.Peer, minutes: float, rate: float, device: str) -> tuple[torch.nn.Module, int]:
+    """A peer's network after so many minutes on the pixels of Fashion-MNIST, and the images it saw."""
+    num_steps = max(1, round(60 * minutes * rate / peer.batch_size))
+    *_, network = itertools.islice(peer.fit(*fashion_mnist(), device), num_steps)
+    return network, num_steps * peer.batch_size
 
 
-def judged(sample: Callable[[Tensor], Tensor], num_samples: int) -> tuple[float, float, float]:
-    """Fréchet distance and accuracy of samples of all classes, and the samples drawn in a second."""
+def judged(sample: Callable[[Tensor], Tensor], num_samples: int, device: str) -> tuple[float, float]:
+    """Fréchet distance and accuracy of samples of all classes."""
     torch.manual_seed(0)
-    labels, seen, start = balanced(num_samples), reference(), time.perf_counter()
-    x = torch.cat([sample(chunk) for chunk in labels.split(100)]).clamp(-1, 1)
-    rate = num_samples / (time.perf_counter() - start)
+    labels, seen = balanced(num_samples), reference()
+    x = torch.cat([sample(chunk.to(device)).clamp(-1, 1).cpu() for chunk in labels.split(100)])
     features, predicted = judge_images(seen.judge, x)
-    return frechet_distance(features, seen.features), accuracy(predicted, labels)[0], rate
+    return frechet_distance(features, seen.features), accuracy(predicted, labels)[0]
 
 
-def quality(minutes: float, num_samples: int) -> Iterator[Quality]:
-    """Each package after as many minutes, one after the other."""
+def quality(minutes: float, num_samples: int, device: str) -> Iterator[Quality]:
+    """Each package after as many minutes of the CPU, counted by images; the device may be another."""
+    rate = dict(tables.read(Rate, HERE / "rates.json")[0])
     settings = {"autoencoder given": KLAutoencoder.load("fashion-autoencoder"), "autoencoder included": None}
     for setting, autoencoder in settings.items():
-        model, images, took = ours(minutes, autoencoder)
+        model, images = ours(minutes, rate, device, autoencoder)
         size = sum(p.numel() for part in (model.unet, model.encoder) for p in part.parameters())
-        found = judged(lambda labels, model=model: model.sample(labels, num_steps=peers.STEPS), num_samples)
-        yield Quality("ldm_teach", setting, size, took, images, "sample()", *found)
+        found = judged(lambda labels, model=model: model.sample(labels, num_steps=peers.STEPS), num_samples, device)
+        yield Quality("ldm_teach", setting, size, images, "sample()", *found)
     for peer in peers.as_recommended():
-        network, images, took = theirs(peer, minutes)
+        network, images = theirs(peer, minutes, rate[peer.name], device)
         for name, sample in peer.samplers.items():
-            found = judged(lambda labels, s=sample, n=network: s(n, labels), num_samples)
-            yield Quality(peer.name, peer.setting, peer.parameters, took, images, name, *found)
+            found = judged(lambda labels, s=sample, n=network: s(n, labels), num_samples, device)
+            yield Quality(peer.name, peer.setting, peer.parameters, images, name, *found)
 
 
 def document() -> str:
@@ -195,14 +210,19 @@ without guidance and without decoding; all in turn, medians of {how["rounds"]} r
 def quality_in_words() -> str:
     """What comes out of each package after as many minutes."""
     rows, how = tables.read(Quality, HERE / "quality.json")
-    lines = [("", "setting", "parameters", "minutes", "images seen", "sampler", "Fréchet", "accuracy", "sampled/s")]
+    rate, cpu = tables.read(Rate, HERE / "rates.json")
+    lines = [("", "setting", "parameters", "images seen", "sampler", "Fréchet", "accuracy")]
     for row in rows:
-        said = f"{row.minutes:.1f}", f"{row.images:,}", row.sampler, f"{row.frechet:.2f}", f"{100 * row.accuracy:.1f} %"
-        lines.append((row.peer, row.setting, f"{row.parameters:,}", *said, f"{row.sampling:.1f}"))
-    return f"""Fashion-MNIST, each package in the setting of its own example, trained for the same minutes by the clock,
+        said = f"{row.images:,}", row.sampler, f"{row.frechet:.2f}", f"{100 * row.accuracy:.1f} %"
+        lines.append((row.peer, row.setting, f"{row.parameters:,}", *said))
+    each = ", ".join(f"{part} {value:.0f}" for part, value in rate)
+    return f"""Fashion-MNIST, each package in the setting of its own example, after {how["minutes"]:g} minutes on
+{cpu["machine"]},
 then sampled in {peers.STEPS} calls of the sampler. {how["samples"]} samples are judged by `fashion-judge`; as many real
 images are at a distance of {how["floor"]:.2f}. "Autoencoder given" trains on the latents of the shipped autoencoder;
-"included" trains one of its own in the first third of the minutes, from nothing. {how["machine"]}, {how["date"]}.
+"included" trains one of its own in the first third of the minutes, from nothing. Minutes are counted by images, at the
+rates that were measured there in turn (images a second: {each}; {cpu["date"]}); the trainings ran in float32 on
+{how["device"]}: {how["machine"]}, {how["date"]}.
 
 {tables.markdown(lines)}
 """
@@ -210,21 +230,22 @@ images are at a distance of {how["floor"]:.2f}. "Autoencoder given" trains on th
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "parts", nargs="*", choices=("throughput", "quality", "document"), default=["throughput", "quality"]
-    )
+    choices = "throughput", "rates", "quality", "document"
+    parser.add_argument("parts", nargs="*", choices=choices, default=["throughput", "rates", "quality"])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--device", default="cpu", help="where the trainings of the quality part run")
     options = parser.parse_args()
-    if "throughput" in options.parts:
-        tables.keep(throughput(options.rounds), dict(rounds=options.rounds), HERE / "throughput.json")
+    for part, measure in {"throughput": throughput, "rates": rates}.items():
+        if part in options.parts:
+            tables.keep(measure(options.rounds), dict(rounds=options.rounds), HERE / f"{part}.json")
     if "quality" in options.parts:
-        rows, settings = [], dict(samples=options.samples, floor=floor(options.samples))
-        for row in quality(options.minutes, options.samples):
+        rows, settings = [], dict(samples=options.samples, minutes=options.minutes, floor=floor(options.samples))
+        for row in quality(options.minutes, options.samples, options.device):
             rows.append(row)
             print(row, flush=True)
-        tables.keep(rows, settings, HERE / "quality.json")
+        tables.keep(rows, settings | dict(device=options.device), HERE / "quality.json")
     with whole(DOCUMENT) as part:
         part.write_text(document())
 
