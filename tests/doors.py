@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor, nn
 
-from ldm_teach.data import blur, captions, fashion, shapes, shapes_reader
+from ldm_teach.data import blur, captions, fashion, image_folder, shapes, shapes_reader
 from ldm_teach.interactive import pictures, plots
-from ldm_teach.measuring import adherence, judge, metrics, statistics, tables, timing
+from ldm_teach.measuring import adherence, footprint, judge, metrics, statistics, tables, timing
 from ldm_teach.models import (
     attention,
     autoencoder,
@@ -775,6 +776,12 @@ door(
     generator=(seeded(), GENERATOR),
 )
 
+door(
+    losses.on_images,
+    loss=(losses.diffusion_loss(SCHEDULE, drop=0.2), FUNCTION),
+    after=lambda loss: loss(MODEL, (IMAGES, LABELS), seeded()),
+)
+
 # data
 door(blur.blurred, x=(rand(2, 1, 9, 9), floats(None, None, None, None)), sigma=(1.0, number(1e-300)))
 SCENE = shapes.shapes(1, num_items=2).scenes[0]
@@ -786,6 +793,12 @@ door(captions.relation, first=(ITEM, a(captions.Item)), second=(SCENE.items[1], 
 door(captions.phrase, item=(ITEM, a(captions.Item)))
 door(captions.held_out, scene=(SCENE, SCENES))
 door(captions.is_test_layout, scene=(SCENE, SCENES))
+PICTURES = Path(SAVED.name) / "pictures"
+PICTURES.mkdir()
+Image.new("RGB", (8, 8)).save(PICTURES / "a.png")
+door(image_folder.read_image, path=(PICTURES / "a.png", PATH), side=(8, whole()))
+door(image_folder.ImageFolder, root=(PICTURES, PATH), side=(8, whole()), most=(1, whole() | NONE))
+door(image_folder.ImageFolder(PICTURES, 8).__getitem__, rows=(torch.tensor([0]), ints(None, high=0)))
 door(fashion.fashion_mnist, train=(False, FLAG), root=(fashion.DATA / "fashion-mnist", PATH))
 door(
     shapes.shapes,
@@ -858,6 +871,11 @@ door(
 )
 for law in (timing.in_turn,):
     door(law, calls=({"a": lambda: None}, a(dict)), repeats=(2, whole()))
+door(
+    footprint.footprint,
+    model=(LINEAR, a(nn.Module)),
+    loss=(lambda model: model(torch.zeros(2, 3)).mean(), FUNCTION, "loss|model"),
+)
 door(timing.seconds, call=(lambda: None, FUNCTION), repeats=(2, whole()))
 door(timing.ratios, ours=(lambda: None, FUNCTION), bare=(lambda: None, FUNCTION), repeats=(2, whole()))
 WORDY = several(several(WORDS))

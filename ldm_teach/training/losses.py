@@ -12,6 +12,7 @@ from ldm_teach import checks
 from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.critic import CriticizedAutoencoder
+from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.vector_quantization import Codes
 from ldm_teach.models.vgg import VGGFeatures
 from ldm_teach.theory.parameterization import v_from_eps
@@ -212,6 +213,25 @@ def diffusion_loss(schedule: NoiseSchedule, *, drop: float):
         return F.mse_loss(model(z_t, t, condition, dropped), v)
 
     return loss
+
+
+def on_images(loss):
+    """A loss of posterior moments, on batches of images (x (B, C, H, W), condition): each step encodes its own.
+
+    By the frozen autoencoder of the LatentDiffusion that is trained, to standardized moments. So no set is too large to
+    be encoded beforehand, and images may be changed at random (`mirrored`), at the price of an encoding each time.
+    """
+    checks.function("loss", loss, "(model, batch, generator)")
+
+    def encoding(model: nn.Module, batch: tuple[Tensor, Any], generator: Draws) -> Tensor:
+        x, condition = batch
+        diffusion = cast(LatentDiffusion, getattr(model, "module", model))  # inside what averages gradients
+        with torch.no_grad():
+            posterior = diffusion.autoencoder.encode(x)
+        moments = diffusion.standardize(posterior.mean), posterior.std / diffusion.latent_std
+        return loss(model, (*moments, condition), generator)
+
+    return encoding
 
 
 def noisy_classification_loss(schedule: NoiseSchedule, *, num_steps: int | None = None):

@@ -24,6 +24,7 @@ from ldm_teach.training.losses import (
     kl_per_image,
     mirrored,
     noisy_classification_loss,
+    on_images,
     perceptual_distance,
     score_matching_loss,
     spread_timesteps,
@@ -299,3 +300,13 @@ def test_noisy_classification_loss_is_cross_entropy_at_its_noise_level():
     noisy_classification_loss(schedule, num_steps=1)(model, batch, generator)
     z_t, t = seen.pop()
     assert (t == 0).all() and (z_t - mean).abs().max() < 1
+
+
+def test_images_encoded_in_the_step_give_the_loss_of_their_moments():
+    model = make_tiny_model()
+    x, y = torch.rand(6, 1, 12, 12, generator=seeded()) * 2 - 1, torch.arange(6) % 3
+    posterior, loss = model.autoencoder.encode(x), diffusion_loss(model.schedule, drop=0.2)
+    moments = model.standardize(posterior.mean), posterior.std / model.latent_std
+    assert torch.equal(on_images(loss)(model, (x, y), seeded(1)), loss(model, (*moments, y), seeded(1)))
+    on_images(loss)(model, (x, y), seeded()).backward()
+    assert all(p.grad is None for p in model.autoencoder.parameters()) and model.encoder.null.grad is not None
