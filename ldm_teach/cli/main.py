@@ -30,6 +30,7 @@ COMMANDS = {
         "comparison": "attention against concatenation",
         "latent-against-pixel": "what diffusion on latents saves, and what it costs",
         "bench": "what the course costs this machine",
+        "estimate": "what larger trainings would take, counted beforehand",
     },
     "look after": {
         "exercises": "try every answer that the checks of the notebooks know",
@@ -69,7 +70,7 @@ def overview() -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
     with ended_at_once():  # these load torch
-        from ldm_teach.cli import doctor, exercises, report, sample, study, train
+        from ldm_teach.cli import doctor, estimate, exercises, report, sample, study, train
 
     top = Parser(
         prog=PROGRAM,
@@ -80,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
     top.set_defaults(command=top.print_help)
     commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
-    for module in (train, sample, study, report, exercises, doctor):
+    for module in (train, sample, study, estimate, report, exercises, doctor):
         module.configure(commands)
     return top
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ldm_teach.cli import bench, train
+from ldm_teach.cli import bench, estimate, train
 from ldm_teach.cli.options import add_command
 from ldm_teach.cli.study import STUDIES, Study
 from ldm_teach.files import whole
@@ -18,6 +18,7 @@ from ldm_teach.measuring import tables
 from ldm_teach.models import checkpoint
 from ldm_teach.paths import CLONE
 from ldm_teach.studies import compression, conditioning, guidance, sampling
+from ldm_teach.training.recipes.larger import QUICK_IMAGES
 from ldm_teach.training.recipes.latent import DOWNSTREAM_STEPS
 from ldm_teach.training.recipes.table import RECIPES
 
@@ -127,7 +128,7 @@ def training() -> str:
     rows, settings = tables.read(train.Row, train.PATH)
     lines = [("command", "family", "first used in", "CPU minutes")]
     for name, recipe in RECIPES.items():
-        lines.append((f"`train {name}`", recipe.family, recipe.notebook, train.cost(name, rows)))
+        lines.append((f"`train {name}`", recipe.family, recipe.notebook or "-", train.cost(name, rows) or "see below"))
     return f"""# Training
 
 Written by `python -m ldm_teach report`. `python -m ldm_teach train NAME` made each model, in this order: a training
@@ -136,7 +137,7 @@ finds what it needs among those above it. The recipes are in `ldm_teach/training
 Every training can be gone on with by `--resume` after Ctrl-C, SIGTERM or a power cut (then from the last state, kept
 every 1,000 steps under `runs/`). `--quick` takes about a minute and shows that it works. `--keep` puts the model
 among the shipped ones and its cost into this table. `shapes-map-...` and `fashion-blur-...` are the other ten of the
-comparison of attention with concatenation; they are not shipped.
+comparison of attention with concatenation; they are not shipped. Of the last four ("larger"), see below.
 
 {tables.markdown(lines)}
 
@@ -172,6 +173,44 @@ the CPU these) share their samples out in the same way:
 Tested here: two and three CPU processes against one, in training, resumption and sampling; devices with fake CUDA
 tensors. **Nobody has run any of it on a GPU**, nor on more than one machine; tests marked `gpu` run where there is a
 card.
+
+{larger_models()}"""
+
+
+def larger_models() -> str:
+    """The part of docs/training.md on what is trained on a GPU: how, and what it would take."""
+    rate, classes = estimate.RATE / 1e12, estimate.NUM_CLASSES["folder-256"]
+    return f"""## Larger models
+
+Two latent diffusion models of classes, each in two stages: CIFAR-10 (3x32x32 on latents 8x8x8), and images of 256
+pixels from a folder of your own (on latents 4x32x32; channels, heads and tokens of the U-Net are those of LDM-8 for
+ImageNet, Rombach et al. 2022, the blocks those of this package). Options and commands are as above.
+
+```bash
+python -c "from ldm_teach.data.image_sets import image_dataset; image_dataset('cifar10', download=True)"  # into data/
+python -m ldm_teach train cifar10-autoencoder
+python -m ldm_teach train cifar10-class
+python -m ldm_teach train folder-256-autoencoder --images FOLDER --workers 8 --accumulate 2
+python -m ldm_teach train folder-256-class --images FOLDER --workers 8
+python -m ldm_teach sample runs/folder-256-class --condition 0 1
+```
+
+The class of an image is the sub-folder of FOLDER in which it lies; classes are numbered in the order of their names.
+Images of any size are read as a viewer shows them, their centre cropped to a square, and stay on disk until a step
+wants them. At the start each is read once: those that are damaged are named and left out. In both stages a random half
+of the images is mirrored. Both autoencoders have a perceptual loss by VGG-16, whose weights torchvision fetches (528
+MB). `--quick` trains narrow networks without VGG-16 on {QUICK_IMAGES} images, about a minute a stage on two cores.
+
+{tables.markdown(estimate.lines())}
+
+**This is an estimate, printed by `python -m ldm_teach estimate`: nobody has trained them in full.** A step of each was
+run on the `meta` device, which computes nothing, and what it keeps and multiplies was counted. *GB*: the weights and
+their average, frozen ones too, the gradients and the two moments of AdamW. *GB more an image*: what the forward pass
+keeps for the backward pass, in float32, for each image that a GPU holds at a time: the batch, divided by the number of
+GPUs and by `--accumulate`. What a kernel needs while it runs comes on top. *Multiplications*: of both passes, those of
+frozen networks too. *Hours*: of one GPU that sustains {rate:.0f} trillion multiplications a second,
+{2 * rate:.0f} TFLOP/s, which is a sixth of the 312 in bfloat16 of an A100's data sheet; networks as small as those for
+CIFAR-10 will not reach it. For the folder {classes:,} classes are assumed.
 """
 
 

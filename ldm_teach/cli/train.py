@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from ldm_teach.cli.options import add_command
 from ldm_teach.measuring import tables
-from ldm_teach.paths import CHECKPOINTS, MEASURED, RUNS
+from ldm_teach.paths import CHECKPOINTS, MEASURED
 from ldm_teach.progress import progress
 from ldm_teach.training.batches import Batches
+from ldm_teach.training.recipes.recipe import run_folder
 from ldm_teach.training.recipes.table import RECIPES
 from ldm_teach.words import did_you_mean
 
@@ -37,6 +38,7 @@ def configure(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
     c = add_command(commands, "train", train)
     c.add_argument("name", help=f"what to train: {', '.join(RECIPES)}")
+    c.add_argument("--images", type=Path, metavar="FOLDER", help="your own, classes by sub-folder, for folder-...")
     c.add_argument("--quick", action="store_true", help="about a minute on two cores, to see it work")
     c.add_argument("--resume", action="store_true", help="go on from the last checkpoint under runs/NAME/state")
     c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
@@ -52,6 +54,7 @@ def configure(commands: argparse._SubParsersAction) -> None:
 
 def train(
     name: str,
+    images: Path | None = None,
     quick: bool = False,
     resume: bool = False,
     device: str | None = None,
@@ -70,11 +73,11 @@ def train(
     first = os.environ.get("RANK", "0") == "0"  # of several processes the first tells, draws and saves
     if first:
         print(f"{name}: {how_long(name, quick)}", file=sys.stderr)
-    training = RECIPES[name](quick)
+    training = RECIPES[name](quick, images)
     if batch_size is not None:
         before = training.batches
         training.batches = Batches(*before.columns, batch_size=batch_size, seed=before.seed)
-    run = RUNS / (f"{name}-quick" if quick else name)
+    run = run_folder(name, quick)
     out = CHECKPOINTS / RECIPES[name].family / name if keep else out or run
     cpu, clock = time.process_time(), time.perf_counter()
     how = dict(device=device, workers=workers, accumulate=accumulate)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from ldm_teach.paths import RUNS
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import FitSettings, Loss, TrainingStep, fit
 
@@ -39,21 +40,32 @@ class Training:
         return fit(self.model, self.loss, self.batches, self.settings, average=self.average, **changes)
 
 
-Build = Callable[
-    [bool], Training
-]  # quick -> Training: about a minute on two cores, or the run that made the checkpoint
+# quick -> Training: about a minute on two cores, or the full run. Some take a folder of images besides.
+Build = Callable[..., Training]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model of the course is trained: build(quick) -> Training, the family it is shipped with, its notebook."""
+    """How a model is trained: build(quick) -> Training, the family it is shipped with, its notebook ("": none has it).
+
+    of_images: it is trained on a folder of one's own images, by build(quick, images).
+    """
 
     build: Build
     family: str
     notebook: str
+    of_images: bool = False
 
-    def __call__(self, quick: bool = False) -> Training:
-        return self.build(quick)
+    def __call__(self, quick: bool = False, images: Path | None = None) -> Training:
+        if self.of_images != (images is not None):
+            want = "a folder of images (--images FOLDER)" if self.of_images else "none, for this training has its own"
+            raise ValueError(f"images is {images}; want {want}")
+        return self.build(quick) if images is None else self.build(quick, images)
+
+
+def run_folder(name: str, quick: bool) -> Path:
+    """Where a training of this name is kept, and its model, unless another place is asked for."""
+    return RUNS / (f"{name}-quick" if quick else name)
 
 
 def seeded(build: Callable[[], Any], seed: int) -> Any:

@@ -1,4 +1,4 @@
-"""Every training of the course by its name, in an order in which they can be run: each finds what it needs."""
+"""Every training by its name, in an order in which they can be run: each finds what it needs."""
 
 from ldm_teach.training.recipes.autoencoders import (
     LADDER,
@@ -9,13 +9,14 @@ from ldm_teach.training.recipes.autoencoders import (
 )
 from ldm_teach.training.recipes.classifiers import CLASSIFIERS, fashion_judge, fashion_perceptual
 from ldm_teach.training.recipes.conditioned import COMPARISON, shapes_text
+from ldm_teach.training.recipes.larger import CIFAR10, FOLDER_256, both_stages
 from ldm_teach.training.recipes.latent import DOWNSTREAM, fashion_class
 from ldm_teach.training.recipes.recipe import Build, Recipe
 
 
-def of_family(family: str, notebook: str, builds: dict[str, Build]) -> dict[str, Recipe]:
+def of_family(family: str, notebook: str, builds: dict[str, Build], of_images: bool = False) -> dict[str, Recipe]:
     """Recipes of one family, which `notebook` is the first to use."""
-    return {name: Recipe(build, family, notebook) for name, build in builds.items()}
+    return {name: Recipe(build, family, notebook, of_images) for name, build in builds.items()}
 
 
 RECIPES = {
@@ -28,4 +29,6 @@ RECIPES = {
     **of_family("autoencoders", "11", {"shapes-autoencoder": shapes_autoencoder}),
     **of_family("conditioned", "11", {"shapes-text": shapes_text}),
     **of_family("conditioned", "12", COMPARISON),
+    **of_family("larger", "", both_stages(CIFAR10)),
+    **of_family("larger", "", both_stages(FOLDER_256), of_images=True),
 }

@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import pytest
 import torch
 from torch import nn
 
@@ -35,3 +38,13 @@ def test_what_is_saved_is_the_average_as_its_class_saves_it(tmp_path):
 def test_a_recipe_is_called_as_its_function():
     recipe = Recipe(lambda quick: tiny(nn.Linear(3, 1) if quick else nn.Linear(3, 2)), "latent", "00")
     assert recipe(True).model.out_features == 1 and recipe().model.out_features == 2
+
+
+def test_a_recipe_is_given_images_if_and_only_if_it_takes_some():
+    own = Recipe(lambda quick: tiny(nn.Linear(3, 1)), "latent", "00")
+    given = Recipe(lambda quick, images: tiny(nn.Linear(3, len(images.name))), "latent", "", of_images=True)
+    assert given(True, Path("abc")).model.out_features == 3
+    with pytest.raises(ValueError, match=r"images is None; want a folder of images \(--images FOLDER\)"):
+        given(True)
+    with pytest.raises(ValueError, match="images is abc; want none, for this training has its own"):
+        own(True, Path("abc"))
