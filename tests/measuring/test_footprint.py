@@ -20,6 +20,13 @@ def test_a_layer_by_hand():
     assert found == (15, 4 * 15 * 5, 4 * 4 * 3, 2 * 60)
 
 
+def test_a_storage_that_two_layers_keep_counts_once():
+    layers = nn.ModuleList(nn.Linear(3, 5, bias=False) for _ in range(2))
+    x = torch.zeros(4, 3)
+    found = footprint(layers, lambda layers: sum(layer(x).mean() for layer in layers))
+    assert found.activations == 4 * 4 * 3
+
+
 def test_frozen_weights_and_buffers_are_in_memory_twice_and_have_no_gradient():
     model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5))
     model[0].requires_grad_(False)
