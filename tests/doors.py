@@ -18,7 +18,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
-from ldm_teach.data import blur, captions, fashion, image_folder, shapes, shapes_reader
+from ldm_teach.data import (
+    blur,
+    captions,
+    emoji,
+    emoji_captions,
+    emoji_splits,
+    fashion,
+    image_folder,
+    shapes,
+    shapes_reader,
+)
 from ldm_teach.interactive import pictures, plots
 from ldm_teach.measuring import adherence, footprint, judge, metrics, statistics, tables, timing
 from ldm_teach.models import (
@@ -800,6 +810,17 @@ door(image_folder.read_image, path=(PICTURES / "a.png", PATH), side=(8, whole())
 door(image_folder.ImageFolder, root=(PICTURES, PATH), side=(8, whole()), most=(1, whole() | NONE))
 door(image_folder.ImageFolder(PICTURES, 8).__getitem__, rows=(torch.tensor([0]), ints(None, high=0)))
 door(fashion.fashion_mnist, train=(False, FLAG), root=(fashion.DATA / "fashion-mnist", PATH))
+EMOJI_FOLDER = (emoji.DATA / "emoji", PATH)
+door(emoji.emoji, split=("names", one_of(*emoji.EMOJI_SPLITS)), root=EMOJI_FOLDER)
+door(emoji.emoji_names, root=EMOJI_FOLDER)
+BYTES = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+door(emoji.as_images, x=(BYTES, Kind(lambda v: isinstance(v, Tensor) and v.dtype == torch.uint8 and v.ndim == 4)))
+EMOJI = {"names": (torch.tensor([0, 5]), ints(2, high=1879), "names|styles"), "styles": (LABELS, ints(2, high=4))}
+door(emoji_captions.emoji_captions, **EMOJI)
+door(emoji_captions.draw_emoji_captions, **EMOJI, generator=(seeded(), GENERATOR))
+door(emoji_captions.parse_emoji, prompt=("noto: cat face", WORDS))
+door(emoji_captions.emoji_numbers, prompts=(["cat face"], several(WORDS), "prompts?"))
+door(emoji_splits.split_of_each, pictures=([("cat face", "noto")], several(several(WORDS, 2)), "pictures"))
 door(
     shapes.shapes,
     num_scenes=(2, whole()),
