@@ -118,7 +118,7 @@ def conduct(study: Study, keep: bool, out: Path | None, as_json: bool = False, *
             tables.keep(rows, settings, part)
             say(f"wrote {part}: rows measured so far: {len(rows)}")
         raise
-    settings["minutes"] = round((time.perf_counter() - start) / 60, 1)
+    settings.setdefault("minutes", round((time.perf_counter() - start) / 60, 1))  # of a study that went on: all of it
     out = out or free(otherwise)
     tables.keep(rows, settings, out)
     written = f"wrote {out} after {settings['minutes']} minutes"

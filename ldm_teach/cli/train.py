@@ -8,30 +8,16 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ldm_teach.cli.options import add_command
 from ldm_teach.measuring import tables
-from ldm_teach.paths import CHECKPOINTS, MEASURED
+from ldm_teach.measuring.training_costs import PATH, TrainingCost
+from ldm_teach.paths import CHECKPOINTS
 from ldm_teach.progress import progress
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.recipes.recipe import run_folder
 from ldm_teach.training.recipes.table import RECIPES
 from ldm_teach.words import did_you_mean
-
-PATH = MEASURED / "training.json"
-
-
-class Row(NamedTuple):
-    """What the full training of a model cost on two cores, in CPU minutes; `to`, where several cost from this to that.
-
-    name: of a recipe, or a pattern of several.  threads: 1 where the training ran on one.
-    """
-
-    name: str
-    cpu_minutes: float
-    to: float | None = None
-    threads: int = 2
 
 
 def configure(commands: argparse._SubParsersAction) -> None:
@@ -97,20 +83,20 @@ def train(
     if hasattr(training.average, "sample"):
         print(f"next: `python -m ldm_teach sample {out}`")
     if keep:
-        rows, settings = tables.read(Row, PATH)
+        rows, settings = tables.read(TrainingCost, PATH)
         others = [row for row in rows if row.name != name]
-        tables.keep([Row(name, round(minutes, 1)), *others], settings, PATH)
+        tables.keep([TrainingCost(name, round(minutes, 1)), *others], settings, PATH)
 
 
 def how_long(name: str, quick: bool) -> str:
     """How long the training of a recipe takes, in words."""
     if quick:
         return "about a minute on two cores"
-    minutes = cost(name, tables.read(Row, PATH)[0]) if PATH.is_file() else ""
+    minutes = cost(name, tables.read(TrainingCost, PATH)[0]) if PATH.is_file() else ""
     return f"{minutes} CPU minutes where it was measured" if minutes else "nobody has measured how long it takes"
 
 
-def cost(name: str, rows: Sequence[Row]) -> str:
+def cost(name: str, rows: Sequence[TrainingCost]) -> str:
     """The CPU minutes of a recipe in words, "" where nobody has kept them."""
     found = next((row for row in rows if fnmatch.fnmatchcase(name, row.name)), None)
     if found is None:

@@ -199,6 +199,34 @@ def guidance_curves(table: dict, methods: Sequence[str] | None = None) -> Figure
     return figure
 
 
+def distance_curves(time: dict, images: dict, floors: dict[str, float]) -> Figure:
+    """Fréchet distance after minutes of training and after images seen, a line a space, both axes logarithmic.
+
+    time, images: space -> points (mark, distance, half-width or nan), as `studies.latent_against_pixel.curves` makes
+    them.  floors: the distance of real images that went through each space, a dotted line.
+    """
+    figure = new_figure(10, 4.4)
+    axes = figure.subplots(1, 2, sharey=True)
+    for space, color, marker in zip(time, PALETTE, "os^Dv", strict=False):
+        for axis, points in zip(axes, (time[space], images[space]), strict=True):
+            marks, means, widths = zip(*points, strict=True)
+            axis.errorbar(marks, means, widths, color=color, marker=marker, markersize=4, linewidth=1.2, capsize=2)
+            axis.axhline(floors[space], color=color, linewidth=1, linestyle=":")
+        axes[0].plot([], [], color=color, marker=marker, markersize=4, linewidth=1.2, label=space)
+    axes[0].plot([], [], color="0.5", linewidth=1, linestyle=":", label="real images through it")
+    axes[0].set(xlabel="minutes of training, two cores", ylabel="Fréchet distance (judge)")
+    axes[1].set(xlabel="images seen")
+    for axis in axes:
+        axis.set(xscale="log", yscale="log")
+        axis.grid(alpha=0.3)
+        axis.tick_params(labelsize=8, which="both")
+    plain_ticks(axes[0].xaxis)
+    plain_ticks(axes[0].yaxis)
+    figure.legend(loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    figure.suptitle("At equal time small latents win; at equal numbers of images they do not", fontsize=11)
+    return figure
+
+
 def figure_png(figure: Figure) -> bytes:
     """A figure as an encoded PNG of 256 colours, for an `ipywidgets.Image` that is redrawn while something runs.
 

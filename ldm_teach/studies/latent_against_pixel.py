@@ -19,12 +19,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ldm_teach import checks
-from ldm_teach.measuring import tables
+from ldm_teach.measuring import tables, training_costs
 from ldm_teach.measuring.judge import balanced, floor, judge_images, real_images, reference
 from ldm_teach.measuring.memory import peak_memory
 from ldm_teach.measuring.metrics import accuracy, frechet_distance
 from ldm_teach.measuring.statistics import Estimate, estimate
 from ldm_teach.measuring.timing import in_turn
+from ldm_teach.measuring.training_costs import TrainingCost
 from ldm_teach.models.guided import classifier_free, clipped_free, sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.pixels import Pixels
@@ -41,6 +42,9 @@ from ldm_teach.training.recipes.spaces import SPACES, in_space, untrained
 PATH = MEASURED / "latent-against-pixel.json"
 BATCH = 128
 LONG = {"f4": 30.0, "pixels": 60.0, "pixels-deep": 60.0}  # where the first seed is trained on, to how many minutes
+
+
+Point = tuple[float, float, float]  # a mark, the distance there, and the half-width of its interval or nan
 
 
 class Cost(NamedTuple):
@@ -157,9 +161,11 @@ def kept_costs(folder: Path) -> dict[str, Cost]:
 
 
 def facts(num_samples: int, runs: Path = RUNS, **options: object) -> dict[str, float | str]:
-    """What holds for all rows: the Fréchet distance of as many real images as there are samples, and who trained."""
-    kept = (runs / "latent-against-pixel").glob("*/rows.json")
-    return dict(floor=floor(num_samples), trained="; ".join(sorted({tables.read(Row, p)[1]["machine"] for p in kept})))
+    """What holds for all rows: the floor of real images, which machines trained, the minutes of all trainings."""
+    kept = [tables.read(Row, path) for path in sorted((runs / "latent-against-pixel").glob("*/rows.json"))]
+    machines = sorted({settings["machine"] for _, settings in kept})
+    minutes = sum(max(row.minutes for row in rows) for rows, _ in kept)
+    return dict(floor=floor(num_samples), trained_on="; ".join(machines), minutes=minutes)
 
 
 def run(
@@ -247,37 +253,62 @@ def distances(rows: Sequence[Row], space: str) -> dict[float, Estimate]:
     return {m: estimate([r.frechet for r in rows if (r.space, r.minutes) == (space, m)]) for m in marks}
 
 
-def after_images(rows: Sequence[Row], space: str, images: float) -> float:
-    """The distance of the first seed when it had seen so many images, between marks linear in log images, else nan."""
-    found = sorted((row.images, row.frechet) for row in rows if row.space == space and row.seed == 0)
-    seen, frechet = zip(*found, strict=True)
-    return float(np.interp(np.log(images), np.log(seen), frechet, left=np.nan, right=np.nan))
+def after(rows: Sequence[Row], space: str, what: str, value: float) -> float:
+    """The first seed's distance after so many "minutes" or "images": between marks linear in their log, else nan."""
+    found = sorted((getattr(row, what), row.frechet) for row in rows if row.space == space and row.seed == 0)
+    marks, frechet = zip(*found, strict=True)
+    return float(np.interp(np.log(value), np.log(marks), frechet, left=np.nan, right=np.nan))
+
+
+def autoencoder_minutes(space: str) -> float:
+    """What the autoencoder of a space took to train, in minutes of an idle machine; 0 for pixels."""
+    kept = {cost.name: cost.cpu_minutes / cost.threads for cost in tables.read(TrainingCost, training_costs.PATH)[0]}
+    return kept.get(SPACES[space].autoencoder or "", 0.0)
+
+
+def curves(rows: Sequence[Row]) -> tuple[dict[str, list[Point]], dict[str, list[Point]]]:
+    """The distances after minutes, over all seeds, and after images, of the first: for each space its points."""
+    spaces = list(dict.fromkeys(row.space for row in rows))
+    time = {s: [(m, d.mean, d.half_width) for m, d in distances(rows, s).items()] for s in spaces}
+    first = sorted((row for row in rows if row.seed == 0), key=lambda row: row.images)
+    return time, {s: [(float(row.images), row.frechet, math.nan) for row in first if row.space == s] for s in spaces}
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Three comparisons as text: costs at equal parameters, distances at equal time, distances at equal images."""
+    """Four comparisons as text: at equal parameters, time, time with that of the autoencoder, and images."""
     spaces = list(dict.fromkeys(row.space for row in rows))
     one: Mapping[str, Row] = {row.space: row for row in rows}
-    first = [("", "parameters", "multiplications", "trained/s", "sampled/s", "MiB", "floor")]
+    parameters = [("", "parameters", "multiplications", "trained/s", "sampled/s", "MiB", "floor", "autoencoder")]
     for space in spaces:
-        r = one[space]
+        r, own = one[space], autoencoder_minutes(space)
         figures = f"{r.training:.0f}", f"{r.sampling:.1f}", f"{r.memory:.0f}", f"{r.floor:.3f}"
-        first.append((space, f"{r.parameters:,}", f"{r.multiplications / 1e6:.1f} M", *figures))
-    marks = sorted({row.minutes for row in rows})
-    second = [("minutes", *spaces)]
-    found = {space: distances(rows, space) for space in spaces}
-    for mark in marks:
-        second.append((f"{mark:g}", *(said(found[space].get(mark)) for space in spaces)))
-    third = [("images", *spaces)]
-    for images in sorted(row.images for row in rows if row.space == spaces[0] and row.seed == 0):
-        each = [after_images(rows, space, images) for space in spaces]
-        third.append((f"{images:,}", *("" if math.isnan(d) else f"{d:.3f}" for d in each)))
+        took = f"{own:.1f} min" if own else ""
+        parameters.append((space, f"{r.parameters:,}", f"{r.multiplications / 1e6:.1f} M", *figures, took))
+    time, found = [("minutes", *spaces)], {space: distances(rows, space) for space in spaces}
+    for mark in sorted({row.minutes for row in rows}):
+        time.append((f"{mark:g}", *(said(found[space].get(mark)) for space in spaces)))
+    plain = [space for space in spaces if not autoencoder_minutes(space)]
+    together = [("minutes", "space", "Fréchet", *plain)]
+    for row in rows:
+        if row.seed == 0 and row.space not in plain:
+            minutes = row.minutes + autoencoder_minutes(row.space)
+            others = [known(after(rows, space, "minutes", minutes)) for space in plain]
+            together.append((f"{minutes:.1f}", row.space, f"{row.frechet:.3f}", *others))
+    images = [("images", *spaces)]
+    for seen in sorted(row.images for row in rows if row.space == spaces[0] and row.seed == 0):
+        images.append((f"{seen:,}", *(known(after(rows, space, "images", seen)) for space in spaces)))
     blocks = {
-        "At equal parameters": first,
-        "Fréchet distance after equal time (mean over the seeds ± half-width of the 95 % interval)": second,
-        "Fréchet distance after equal numbers of images (first seed)": third,
+        "At equal parameters": parameters,
+        "Fréchet distance after equal time (mean over the seeds ± half-width of the 95 % interval)": time,
+        "Fréchet distance after equal time, that of the autoencoder's own training included (first seed)": together,
+        "Fréchet distance after equal numbers of images (first seed)": images,
     }
     return "\n\n".join(f"{title}\n{tables.aligned(lines)}" for title, lines in blocks.items())
+
+
+def known(distance: float) -> str:
+    """A distance in a table, or nothing."""
+    return "" if math.isnan(distance) else f"{distance:.3f}"
 
 
 def said(found: Estimate | None) -> str:

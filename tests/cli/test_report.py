@@ -7,14 +7,15 @@ import pytest
 from PIL import Image
 
 from ldm_teach.cli import bench, train
-from ldm_teach.cli.report import CURVES, FINDINGS, TITLES, curves, documents, report, rows_of
+from ldm_teach.cli.report import FIGURES, FINDINGS, TITLES, documents, report, rows_of
 from ldm_teach.cli.study import STUDIES
-from ldm_teach.measuring import tables
+from ldm_teach.measuring import tables, training_costs
+from ldm_teach.measuring.training_costs import TrainingCost
 from ldm_teach.models import checkpoint
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.paths import CLONE
-from ldm_teach.studies import comparison, compression, conditioning, guidance, sampling
-from ldm_teach.studies.latent_against_pixel import multiplications
+from ldm_teach.studies import comparison, compression, conditioning, guidance, latent_against_pixel, sampling
+from ldm_teach.studies.latent_against_pixel import after, autoencoder_minutes, distances, multiplications
 from ldm_teach.training.recipes.spaces import untrained
 from ldm_teach.training.recipes.table import RECIPES
 
@@ -24,9 +25,10 @@ def test_a_document_is_what_the_command_writes(path):
     assert (CLONE / path).read_text() == documents(CLONE)[path], "run `python -m ldm_teach report`"
 
 
-def test_the_curves_are_what_the_command_draws():
+@pytest.mark.parametrize("path", FIGURES, ids=str)
+def test_the_curves_are_what_the_command_draws(path):
     drawn, kept = (
-        np.asarray(Image.open(io.BytesIO(png)), dtype=float) for png in (curves(), (CLONE / CURVES).read_bytes())
+        np.asarray(Image.open(io.BytesIO(png)), dtype=float) for png in (FIGURES[path](), (CLONE / path).read_bytes())
     )
     assert (
         drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 1
@@ -43,9 +45,9 @@ def test_report_writes_below_another_root(tmp_path, capsys):
         "old" not in readme
         and "|\n<!-- /course -->\nb\n<!-- results -->\n| " in readme
         and (tmp_path / "docs" / "results.md").is_file()
-        and (tmp_path / CURVES).is_file()
+        and all((tmp_path / path).is_file() for path in FIGURES)
     )
-    assert len(capsys.readouterr().out.splitlines()) == len(documents(CLONE)) + 1
+    assert len(capsys.readouterr().out.splitlines()) == len(documents(CLONE)) + len(FIGURES)
 
 
 def test_every_study_has_a_title_and_a_finding():
@@ -53,7 +55,7 @@ def test_every_study_has_a_title_and_a_finding():
 
 
 def test_every_recipe_has_its_cost_and_every_shipped_model_its_line():
-    rows, _ = tables.read(train.Row, train.PATH)
+    rows, _ = tables.read(TrainingCost, training_costs.PATH)
     assert all(train.cost(name, rows) or recipe.family == "larger" for name, recipe in RECIPES.items())
     text = (CLONE / "data" / "checkpoints" / "README.md").read_text()
     assert all(f"| `{name}` |" in text for name in checkpoint.shipped())
@@ -109,6 +111,39 @@ def test_findings_of_the_comparison():
             better = 1 if task == "shapes-map" else -1  # quality is a share of whole pictures, or a distance
             assert other.adherence > row.adherence and better * other.quality >= better * row.quality
             assert row.steps * row.training_ms < 15 * 60_000
+
+
+def test_findings_of_latent_against_pixel():
+    rows, settings = rows_of(latent_against_pixel)
+    spaces = list(dict.fromkeys(row.space for row in rows))
+    found = {space: distances(rows, space) for space in spaces}
+    one = {row.space: row for row in rows}
+    sizes = [one[space].parameters for space in spaces]
+    assert max(sizes) / min(sizes) < 1.025 and len({row.seed for row in rows}) == 3
+    short = [0.5, 1.0, 2.0, 4.0]
+    for mark in short:  # at equal time: the smaller the latents, the nearer
+        means = [found[space][mark].mean for space in spaces]
+        assert means == sorted(means, reverse=True)
+    assert {m: f"{found['pixels'][m].mean / found['f4'][m].mean:.1f}" for m in (4.0, 30.0)} == {
+        4.0: "17.9",
+        30.0: "4.5",
+    }
+    assert all(found["f4"][m].mean < found["pixels"][m].mean for m in found["f4"])
+    assert found["f4"][30.0].mean < found["pixels"][60.0].mean / 2
+    f4 = found["f4"]
+    ahead = {mark: found["pixels-deep"][mark].mean - distance.mean for mark, distance in f4.items()}
+    assert all(ahead[mark] > 0 for mark in (*short, 8.0, 15.0)) and abs(ahead[30.0]) < 0.001
+    at_4 = {space: found[space][4.0] for space in ("f4", "f8")}
+    assert at_4["f8"].mean + at_4["f8"].half_width > at_4["f4"].mean  # not told apart
+    images = {space: after(rows, space, "images", 110_208) for space in ("pixels-deep", "f4", "f8", "pixels")}
+    assert sorted(images, key=images.get) == ["pixels-deep", "f8", "f4", "pixels"]
+    own = autoencoder_minutes("f4")
+    for mark, distance in f4.items():
+        pixels, deep = (after(rows, space, "minutes", mark + own) for space in ("pixels", "pixels-deep"))
+        assert distance.mean < pixels and (mark + own < 10 or abs(distance.mean / deep - 1) < 0.08)
+    pixels, deep = (after(rows, space, "minutes", 4 + autoencoder_minutes("f8")) for space in ("pixels", "pixels-deep"))
+    assert round(4 + autoencoder_minutes("f8")) == 7 and at_4["f8"].mean + at_4["f8"].half_width < deep < pixels
+    assert one["pixels"].memory / one["f4"].memory > 4 and settings["trained_on"].count("H200") == 1
 
 
 def test_findings_of_the_bench():

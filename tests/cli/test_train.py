@@ -3,6 +3,7 @@ import pytest
 from ldm_teach.cli import main as cli
 from ldm_teach.cli import train
 from ldm_teach.measuring import tables
+from ldm_teach.measuring.training_costs import TrainingCost
 from ldm_teach.models import checkpoint
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.training.batches import Batches
@@ -37,10 +38,10 @@ def test_train_saves_the_averaged_model_and_resumes(tiny, capsys):
 def test_a_kept_training_is_shipped_with_its_family_and_its_cost(tiny, monkeypatch):
     monkeypatch.setattr(train, "CHECKPOINTS", tiny / "checkpoints")
     monkeypatch.setattr(train, "PATH", tiny / "training.json")
-    tables.keep([train.Row("tiny", 99.0), train.Row("other-*", 1.0, 2.0, 1)], {}, tiny / "training.json")
+    tables.keep([TrainingCost("tiny", 99.0), TrainingCost("other-*", 1.0, 2.0, 1)], {}, tiny / "training.json")
     cli.main(["train", "tiny", "--keep", "--device", "cpu"])
     LatentDiffusion.load(tiny / "checkpoints" / "latent" / "tiny")
-    rows, _ = tables.read(train.Row, tiny / "training.json")
+    rows, _ = tables.read(TrainingCost, tiny / "training.json")
     assert [row.name for row in rows] == ["tiny", "other-*"] and 0 <= rows[0].cpu_minutes < 1
     assert train.cost("other-2", rows) == "1 to 2 (one thread)" and train.cost("unknown", rows) == ""
     with pytest.raises(SystemExit, match="keep is for a recipe from its start"):

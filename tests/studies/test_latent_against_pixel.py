@@ -10,7 +10,16 @@ from ldm_teach.cli import main as cli
 from ldm_teach.data.fashion import Images, fashion_mnist
 from ldm_teach.measuring import tables
 from ldm_teach.studies import latent_against_pixel as study
-from ldm_teach.studies.latent_against_pixel import Cost, Row, after_images, multiplications, run, table
+from ldm_teach.studies.latent_against_pixel import (
+    Cost,
+    Row,
+    after,
+    autoencoder_minutes,
+    curves,
+    multiplications,
+    run,
+    table,
+)
 from ldm_teach.training.recipes import spaces
 from ldm_teach.training.recipes.spaces import SPACES, untrained
 
@@ -80,12 +89,24 @@ def rows_of(space: str, distances: list[float], per_minute: int) -> list[Row]:
 
 def test_the_table_compares_at_equal_parameters_time_and_images():
     rows = rows_of("pixels", [4.0, 3.0, 2.0], 100) + rows_of("f4", [1.0, 0.5, 0.25], 200)
-    assert after_images(rows, "f4", 400) == 0.5 and math.isnan(after_images(rows, "f4", 100))
-    assert after_images(rows, "pixels", 200 * 2**0.5) == pytest.approx(2.5)  # half-way in log images
-    parameters, time, images = table(rows).split("\n\n")
+    assert after(rows, "f4", "images", 400) == 0.5 and math.isnan(after(rows, "f4", "images", 100))
+    assert after(rows, "pixels", "images", 200 * 2**0.5) == pytest.approx(2.5)  # half-way in log images
+    parameters, time, together, images = table(rows).split("\n\n")
     assert parameters.splitlines()[2].split() == ["pixels", "10", "0.0", "M", "1", "2.0", "3", "0.060"]
     assert time.splitlines()[-1].split() == ["4", "2.005", "±", "0.064", "0.255", "±", "0.064"]
+    own = autoencoder_minutes("f4")  # 6.45: past the last mark of the pixels but for the first row
+    assert together.splitlines()[1].split() == ["minutes", "space", "Fréchet", "pixels"]
+    assert together.splitlines()[2].split() == [f"{1 + own:.1f}", "f4", "1.000"] and autoencoder_minutes("pixels") == 0
+    shorter = [row._replace(minutes=4 * row.minutes) if row.space == "pixels" else row for row in rows]
+    other = float(table(shorter).split("\n\n")[2].splitlines()[2].split()[-1])
+    assert other == pytest.approx(after(shorter, "pixels", "minutes", 1 + own), abs=5e-4) and 3 < other < 4
     assert images.splitlines()[2].split() == ["100", "4.000"] and images.splitlines()[4].split()[-1] == "0.500"
+
+
+def test_the_curves_are_means_over_seeds_and_the_first_seeds_images():
+    time, images = curves(rows_of("f4", [1.0, 0.5, 0.25], 200))
+    assert [(m, pytest.approx(d)) for m, d, _ in time["f4"]] == [(1.0, 1.005), (2.0, 0.505), (4.0, 0.255)]
+    assert [point[:2] for point in images["f4"]] == [(200.0, 1.0), (400.0, 0.5), (800.0, 0.25)]
 
 
 def test_the_command_prints_json_of_its_rows(small, tmp_path, monkeypatch, capsys):
