@@ -79,9 +79,9 @@ def outside_exercises(cells: list[dict]) -> int:
     inside, found = False, 0
     for cell in cells:
         source = "".join(cell["source"])
-        inside = inside or "### Exercise " in source
-        found += not inside and "check" not in cell["metadata"].get("tags", ())
-        inside = inside and "<summary>Solution" not in source
+        begins, ends = source.rfind("### Exercise "), source.rfind("<summary>Solution")
+        found += not inside and begins < 0 and "check" not in cell["metadata"].get("tags", ())
+        inside = begins > ends or (inside and ends < 0)  # a cell may hold a solution and the next exercise
     return found
 
 
