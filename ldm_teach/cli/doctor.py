@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from ldm_teach.cli.options import add_command
+from ldm_teach.data.emoji import EMOJI_SPLITS, emoji
 from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.models import checkpoint, classifier, latent_diffusion  # noqa: F401  their classes are registered
 from ldm_teach.paths import CLONE, looked_for
@@ -49,6 +50,11 @@ def fashion() -> str:
     return f"{len(fashion_mnist(True).x):,} + {len(fashion_mnist(False).x):,} images, SHA-256 verified"
 
 
+def pictures() -> str:
+    """The emoji set, read and verified."""
+    return f"{' + '.join(f'{len(emoji(split).x):,}' for split in EMOJI_SPLITS)} pictures, SHA-256 verified"
+
+
 def loaded(directory: Path) -> str:
     kind = checkpoint.header(directory)["kind"]
     model = cast(Any, checkpoint.CLASSES[kind]).load(directory)
@@ -66,6 +72,7 @@ def things_to_check() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "memory", memory
     yield "data", looked_for
     yield "Fashion-MNIST", fashion
+    yield "emoji", pictures
     for name, directory in checkpoint.shipped().items():
         yield name, lambda directory=directory: loaded(directory)
 

@@ -90,7 +90,7 @@ def report(root: Path) -> None:
         with whole(root / path) as part:
             part.write_text(text)
         print(f"wrote {root / path}")
-    for path, drawn in FIGURES.items():
+    for path, drawn in DRAWN.items():
         with whole(root / path) as part:
             part.write_bytes(drawn())
         print(f"wrote {root / path}")
@@ -178,9 +178,23 @@ trained on in bfloat16 where the card has it (`--device cpu` overrides). `sample
 the CPU these) share their samples out in the same way:
 `torchrun --standalone --nproc_per_node 8 -m ldm_teach evaluate`.
 
-Tested here: two and three CPU processes against one, in training, resumption and sampling; devices with fake CUDA
-tensors. **Nobody has run any of it on a GPU**, nor on more than one machine; tests marked `gpu` run where there is a
-card.
+On one NVIDIA H200 (torch 2.11, 2026-11-26) the tests marked `gpu` pass, the trainings of latent against pixel ran, and
+what `python benchmarks/gpu.py` prints was this; a step of `fashion-class`, alone on the card:
+
+| batches of | bfloat16 | float32 |
+|---|---|---|
+| 128 | 16.1 ms, 7,934 images/s | 12.3 ms, 10,444 images/s |
+| 1,024 | 16.7 ms, 61,275 images/s | 15.4 ms, 66,393 images/s |
+| 4,096 | 27.5 ms, 149,190 images/s | 34.9 ms, 117,218 images/s |
+
+A network so small leaves the card waiting for Python, and bfloat16, which is the default there, launches more kernels:
+it pays from batches of some thousand on. The recipe's 24,000 steps of 128 would take 6.4 minutes. As many images in
+3,000 steps of 1,024, in bfloat16 at a learning rate of 3e-3, took 89 s beside two other trainings; of 2,500 samples as
+by default the distance was 0.088 and 95.7 % were right, under autocast 0.088 and 95.8 %, with weights in bfloat16 0.086
+and 94.5 %.
+
+Tested on the CPU: two and three processes against one, in training, resumption and sampling; devices with fake CUDA
+tensors. **Nobody has run it on several GPUs**, nor on more than one machine.
 
 {larger_models()}"""
 
@@ -309,7 +323,7 @@ def curves_of_spaces() -> bytes:
     return figure_png(distance_curves(*latent_against_pixel.curves(rows), {row.space: row.floor for row in rows}))
 
 
-FIGURES = {
+DRAWN = {
     Path("docs/guidance_curves.png"): curves_of_guidance,
     Path("docs/latent_against_pixel.png"): curves_of_spaces,
 }

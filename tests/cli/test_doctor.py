@@ -13,7 +13,16 @@ def test_doctor_finds_this_machine_ready(capsys):
         cli.main(["doctor"])
     out = capsys.readouterr().out
     assert done.value.code == 0, out
-    for name in ("Python", "torch", "device", "memory", "Fashion-MNIST", "fashion-class", "everything is ready"):
+    for name in (
+        "Python",
+        "torch",
+        "device",
+        "memory",
+        "Fashion-MNIST",
+        "emoji",
+        "fashion-class",
+        "everything is ready",
+    ):
         assert name in out
 
 

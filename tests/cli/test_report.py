@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ldm_teach.cli import bench, train
-from ldm_teach.cli.report import FIGURES, FINDINGS, TITLES, documents, report, rows_of
+from ldm_teach.cli.report import DRAWN, FINDINGS, TITLES, documents, report, rows_of
 from ldm_teach.cli.study import STUDIES
 from ldm_teach.measuring import tables, training_costs
 from ldm_teach.measuring.training_costs import TrainingCost
@@ -25,10 +25,10 @@ def test_a_document_is_what_the_command_writes(path):
     assert (CLONE / path).read_text() == documents(CLONE)[path], "run `python -m ldm_teach report`"
 
 
-@pytest.mark.parametrize("path", FIGURES, ids=str)
+@pytest.mark.parametrize("path", DRAWN, ids=str)
 def test_the_curves_are_what_the_command_draws(path):
     drawn, kept = (
-        np.asarray(Image.open(io.BytesIO(png)), dtype=float) for png in (FIGURES[path](), (CLONE / path).read_bytes())
+        np.asarray(Image.open(io.BytesIO(png)), dtype=float) for png in (DRAWN[path](), (CLONE / path).read_bytes())
     )
     assert (
         drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 1
@@ -45,9 +45,9 @@ def test_report_writes_below_another_root(tmp_path, capsys):
         "old" not in readme
         and "|\n<!-- /course -->\nb\n<!-- results -->\n| " in readme
         and (tmp_path / "docs" / "results.md").is_file()
-        and all((tmp_path / path).is_file() for path in FIGURES)
+        and all((tmp_path / path).is_file() for path in DRAWN)
     )
-    assert len(capsys.readouterr().out.splitlines()) == len(documents(CLONE)) + len(FIGURES)
+    assert len(capsys.readouterr().out.splitlines()) == len(documents(CLONE)) + len(DRAWN)
 
 
 def test_every_study_has_a_title_and_a_finding():
