@@ -5,8 +5,10 @@ import sys
 import pytest
 import torch
 
+from ldm_teach.measuring import tables
 from ldm_teach.models.guided import sample_all
 from ldm_teach.processes import gathered, joined, position
+from ldm_teach.studies import sampling
 from ldm_teach.theory.samplers import ddpm, dpm_solver
 from tests.helpers import make_tiny_model
 
@@ -46,6 +48,23 @@ def test_processes_draw_together_the_samples_of_one(tmp_path, count):
         assert torch.equal(own, rows)
         for name in SAMPLERS:
             torch.testing.assert_close(found[name], want[name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_conduct_the_study_that_one_does(tmp_path):
+    """From the command line: the first tells and keeps, the second takes part. The tolerance as above."""
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    options = ["--samples", "20", "--steps", "2", "--w", "0", "--device", "cpu", "--out"]
+    words = ["ldm_teach", "evaluate", "fashion-class-kl", *options]
+    launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+    env = dict(os.environ, OMP_NUM_THREADS="1")
+    for command in ([*words, str(one)], [*launch, *words, str(two)]):
+        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, env=env, timeout=300)
+        assert done.returncode == 0, done.stderr
+    (alone, _), (together, _) = (tables.read(sampling.Row, path) for path in (one, two))
+    assert len(alone) == 4  # real images, reconstructed ones, samples without guidance and with the default
+    for a, b in zip(alone, together, strict=True):
+        assert a == b._replace(frechet=a.frechet) and b.frechet == pytest.approx(a.frechet, rel=1e-4)
 
 
 def test_a_process_alone_is_the_first_and_has_all():

@@ -142,7 +142,7 @@ def run(study: Study, **options: Any) -> Iterator[Any]:
     return study.run(**options)
 
 
-def take_part(study: Study, keep: bool, out: Path | None, **options: Any) -> None:
+def take_part(study: Study, keep: bool, out: Path | None, as_json: bool = False, **options: Any) -> None:
     """What another process than the first does of a study: its share of the samples."""
     for _ in run(study, **options):
         pass
