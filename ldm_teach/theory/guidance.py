@@ -44,6 +44,17 @@ def classifier_free_guidance(conditional: Denoiser, unconditional: Denoiser, w: 
     return lambda x_t, t: guide(conditional(x_t, t), unconditional(x_t, t), w)
 
 
+def autoguidance(strong: Denoiser, weak: Denoiser, w: float | Tensor) -> Denoiser:
+    """Guidance by a weaker version of the same model: (1 + w) eps_strong - w eps_weak, the law of `guide` once more.
+
+    Both have the same condition, or none: what is subtracted is what the weaker one does worse, and not the condition,
+    so that the variety which the condition leaves is kept. Weaker is a smaller network or one trained for less long.
+    Source: Karras et al. 2024 (Guiding a diffusion model with a bad version of itself), sec. 4; their w is our 1 + w.
+    """
+    denoisers(strong=strong, weak=weak)
+    return classifier_free_guidance(strong, weak, w)
+
+
 def compose(conditions: Sequence[tuple[Denoiser, float | Tensor]], unconditional: Denoiser) -> Denoiser:
     """Several conditions at once, each with its own weight: eps + sum_i (1 + w_i) (eps_i - eps).
 

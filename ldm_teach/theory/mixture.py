@@ -112,6 +112,28 @@ class GaussianMixture:
         checks.count("k", k, len(self.weights) - 1, low=0)
         return GaussianMixture(torch.ones_like(self.weights[:1]), self.means[k : k + 1], self.covariances[k : k + 1])
 
+    def given(self, x: Tensor, mask: Tensor) -> "GaussianMixture":
+        """The masked coordinates given all others, p(x_u|x_v), in closed form: again a mixture, on R^m.
+
+        x: (d,), of which the m masked entries are not read.  mask: (d,) bool, True where a coordinate is unknown; some
+        are, and not all. By component: weight proportional to w_k N_k(x_v), mean mu_u + G (x_v - mu_v), covariance
+        C_uu - G C_vu, where G = C_uv C_vv^-1. Source: Bishop 2006, eq. 2.81 and 2.82.
+        """
+        d = self.means.shape[1]
+        mask = checks.shaped("mask", mask, d, dtype=torch.bool, read=True).to(self.means.device)
+        x = checks.shaped("x", x, d, read=True).to(self.means)
+        if not mask.any() or mask.all():
+            raise ValueError(f"mask is {mask.tolist()}; want some coordinates unknown and some known")
+        u, v = mask.nonzero().flatten(), (~mask).nonzero().flatten()
+        C_uu, C_uv, C_vv = (self.covariances[:, i][:, :, j] for i, j in ((u, u), (u, v), (v, v)))
+        gain = torch.linalg.solve(C_vv, C_uv.mT).mT  # (K, m, d - m)
+        log_weights = GaussianMixture(self.weights, self.means[:, v], C_vv).log_posterior(x[v][None])[0]
+        means = self.means[:, u] + torch.einsum("kuv,kv->ku", gain, x[v] - self.means[:, v])
+        covariances = C_uu - gain @ C_uv.mT
+        # A component too far away for its weight to be a number keeps the smallest one: weights are positive.
+        weights = log_weights.exp().clamp(min=torch.finfo(x.dtype).tiny)
+        return GaussianMixture(weights, means, (covariances + covariances.mT) / 2)
+
     def diffuse(self, alpha_bar: float) -> "GaussianMixture":
         """q(x_t) for x_0 from here: a mixture again, for sums of Gaussians are Gaussian (Ho et al. 2020, eq. 4)."""
         checks.between("alpha_bar", alpha_bar, 0, 1)

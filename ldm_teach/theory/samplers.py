@@ -69,6 +69,7 @@ def ddpm(
     num_steps: int,
     *,
     variance: str = "small",
+    resampling: int = 1,
     generator: Randomness = None,
 ) -> Iterator[Step]:
     """Ancestral sampling: x_s ~ N(posterior mean of q(x_s|x_t, x0), variance).
@@ -76,17 +77,24 @@ def ddpm(
     With alpha = alpha_bar_t / alpha_bar_s and beta = 1 - alpha the mean is
     sqrt(alpha_bar_s) beta / (1 - alpha_bar_t) x0 + sqrt(alpha) (1 - alpha_bar_s) / (1 - alpha_bar_t) x_t.
     variance: "small" is beta (1 - alpha_bar_s) / (1 - alpha_bar_t), "large" is beta.
-    Source: Ho et al. 2020, eq. 7 and algorithm 2; fewer than T steps as Nichol & Dhariwal 2021, sec. 4.
+    resampling: how often each step is made; before each time but the first x_s is noised back to t, sqrt(alpha) x_s +
+    sqrt(beta) noise, so that the parts of x come to agree: what `inpainting` needs. Network calls resampling num_steps.
+    Source: Ho et al. 2020, eq. 7 and algorithm 2; fewer than T steps as Nichol & Dhariwal 2021, sec. 4; resampling,
+    Lugmayr et al. 2022 (RePaint), algorithm 1.
     """
     checks.word("variance", variance, ("small", "large"))
+    checks.count("resampling", resampling)
     x, walk = start(denoiser, schedule, x_T, num_steps, generator)
     for t, alpha_bar, _, alpha_bar_s in walk:
-        _, x0 = predict(denoiser, x, t, alpha_bar)
         alpha = alpha_bar / alpha_bar_s
         beta, kept = 1 - alpha, (1 - alpha_bar_s) / (1 - alpha_bar)
-        x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
-        if alpha_bar_s < 1:
-            x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
+        for again in range(resampling):
+            if again:
+                x = alpha**0.5 * x + beta**0.5 * draw_like(x, generator)
+            _, x0 = predict(denoiser, x, t, alpha_bar)
+            x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
+            if alpha_bar_s < 1:
+                x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
         yield Step(t, x, x0)
 
 

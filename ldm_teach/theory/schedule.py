@@ -88,6 +88,10 @@ class NoiseSchedule:
         """T, the number of steps of the forward process."""
         return len(self._values)
 
+    def until(self, t: int) -> "NoiseSchedule":
+        """The same process stopped at timestep t: what starts from there, with any sampler, walks down this one."""
+        return NoiseSchedule(self.alpha_bar[: checks.count("t", t, self.num_steps - 1, low=0) + 1])
+
     def at(self, t: Tensor, x: Tensor) -> Tensor:
         """alpha_bar_t, shaped to broadcast against x: t (B,) int64 and x (B, *D) -> (B, 1, ..., 1) on x's device.
 

@@ -5,6 +5,7 @@ import torch
 from diffusers.guiders.guider_utils import rescale_noise_cfg
 
 from ldm_teach.theory.guidance import (
+    autoguidance,
     classifier_free_guidance,
     classifier_guidance,
     clip_x0,
@@ -134,6 +135,20 @@ def test_the_gradient_needs_nothing_of_its_caller(mixture, x, mode):
     with mode():
         torch.testing.assert_close(gradient(log_prob, x * 1, at(200, x)), outside)
     assert not outside.requires_grad
+
+
+@pytest.mark.law("autoguidance sharpens: precision (1 + w) / v_strong - w / v_weak", "guidance.autoguidance")
+@pytest.mark.parametrize("w", [0.0, 1.0, torch.linspace(-1, 3, 50).double()], ids=["0", "1", "each"])
+def test_autoguidance_of_two_gaussians_is_its_closed_form(within, x, w):
+    """A strong model N(mu, 0.5) and a weak one, wider as those are, N(mu, 2): the score is that of the strong density
+    sharpened, of precision (1 + w) / v_strong - w / v_weak, about the same mean."""
+    mu, alpha_bar = torch.tensor([[0.3, -1.0]]).double(), SCHEDULE.alpha_bar[400]
+    strong, weak = (GaussianMixture(torch.ones(1).double(), mu, v * torch.eye(2).double()[None]) for v in (0.5, 2.0))
+    guided = autoguidance(strong.denoiser(SCHEDULE), weak.denoiser(SCHEDULE), w)(x, at(400, x))
+    v_strong, v_weak = (alpha_bar * v + 1 - alpha_bar for v in (0.5, 2.0))
+    column = w if isinstance(w, float) else w[:, None]
+    want = (1 - alpha_bar).sqrt() * ((1 + column) / v_strong - column / v_weak) * (x - alpha_bar.sqrt() * mu)
+    within((guided - want).abs().max(), 1e-12)
 
 
 @pytest.mark.law("independent conditions: grad log q(x|y1, y2) = s + (s1 - s) + (s2 - s)", "guidance.compose")

@@ -140,3 +140,32 @@ def test_float32_points_give_float32(mixture):
 def test_bad_arguments(mixture, call, words):
     with pytest.raises(ValueError, match=words):
         call(mixture)
+
+
+@pytest.mark.law("p(x_u|x_v) = p(x) / p(x_v)", "mixture.given")
+@pytest.mark.parametrize("mask", [[True, False, False], [False, True, False], [True, False, True]])
+def test_the_conditional_is_the_joint_density_over_that_of_what_is_known(within, mask):
+    """log p(x) - log p(x_u|x_v) is log p(x_v), the same wherever x_u is; and that is a mixture of the known part."""
+    generator = torch.Generator().manual_seed(1)
+    factors = torch.randn(4, 3, 3, dtype=torch.float64, generator=generator)
+    means = torch.randn(4, 3, dtype=torch.float64, generator=generator)
+    joint = GaussianMixture(
+        torch.tensor([0.1, 0.2, 0.3, 0.4]).double(), means, factors @ factors.mT + torch.eye(3).double() / 4
+    )
+    mask = torch.tensor(mask)
+    x = torch.randn(3, dtype=torch.float64, generator=generator).expand(50, 3).clone()
+    x[:, mask] = 2 * torch.randn(50, int(mask.sum()), dtype=torch.float64, generator=generator)
+    conditional = joint.given(x[0].masked_fill(mask, torch.nan), mask)  # what is masked is not read
+    known = GaussianMixture(joint.weights, means[:, ~mask], joint.covariances[:, ~mask][:, :, ~mask])
+    within((joint.log_prob(x) - conditional.log_prob(x[:, mask]) - known.log_prob(x[:, ~mask])).abs().max(), 1e-10)
+
+
+def test_far_from_every_component_the_conditional_is_still_one(mixture):
+    far = mixture.given(torch.tensor([1e3, 0.0]), torch.tensor([False, True]))
+    assert far.weights.max() == 1 and far.means.isfinite().all()
+
+
+@pytest.mark.parametrize("mask", [[True, True], [False, False]])
+def test_all_or_none_of_the_coordinates_are_no_condition(mixture, mask):
+    with pytest.raises(ValueError, match="want some coordinates unknown and some known"):
+        mixture.given(torch.zeros(2), torch.tensor(mask))

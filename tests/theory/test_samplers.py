@@ -223,6 +223,25 @@ def test_ddpm_variance_on_a_gaussian_is_its_closed_form(within, variance):
     within(abs(float(x.var()) - want) / standard_error, 4)
 
 
+@pytest.mark.law("DDPM resampled: variance on a Gaussian, in standard errors", "samplers.ddpm")
+def test_resampling_goes_back_by_the_forward_process(within):
+    """Each time x <- r x + sigma noise, as above, and between two times V <- alpha V + 1 - alpha, the noise of the
+    forward process from s to t."""
+    schedule, s, n, resampling = NoiseSchedule.linear(), 0.4, 200_000, 3
+    want = 1.0
+    for _, a, _, b in schedule.walk(5):
+        alpha = a / b
+        x0 = math.sqrt(a) * s**2 / (a * s**2 + 1 - a)
+        r = math.sqrt(b) * (1 - alpha) / (1 - a) * x0 + math.sqrt(alpha) * (1 - b) / (1 - a)
+        for again in range(resampling):
+            want = alpha * want + 1 - alpha if again else want
+            want = r**2 * want + (1 - alpha) * (1 - b) / (1 - a)
+    x_T = torch.randn(n, 1, dtype=torch.float64, generator=seeded(3))
+    denoiser = gaussian_on_the_line(0.0, s).denoiser(schedule)
+    x = final(ddpm(denoiser, schedule, x_T, 5, resampling=resampling, generator=seeded(4)))
+    within(abs(float(x.var()) - want) / (want * math.sqrt(2 / n)), 4)
+
+
 @pytest.mark.slow
 @pytest.mark.law("many steps sample the mixture: weights, in standard errors", "samplers")
 @pytest.mark.parametrize("sampler", [ddim, ddpm, heun, dpm_solver, predictor_corrector])
@@ -251,6 +270,7 @@ def test_samplers_draw_once_for_each_noisy_step_and_never_else(mixture):
         (ddim, dict(eta=0.3), 9),
         (ddpm, {}, 9),
         (ddpm, dict(variance="large"), 9),
+        (ddpm, dict(resampling=3), 3 * 9 + 2 * 10),
         (heun, {}, 0),
         (dpm_solver, {}, 0),
         (predictor_corrector, dict(corrector_steps=2), 18),
@@ -266,6 +286,7 @@ def test_samplers_draw_once_for_each_noisy_step_and_never_else(mixture):
     "sampler, arguments, calls",
     [
         (ddpm, {}, 10),
+        (ddpm, dict(resampling=3), 30),
         (ddim, {}, 10),
         (heun, {}, 19),
         (dpm_solver, {}, 10),
@@ -301,6 +322,7 @@ def test_steps_name_their_timesteps_and_keep_the_dtype(mixture):
         (lambda d, s: list(ddim(d, s, noise(), 0)), "num_steps is 0; want an int from 1 to 1000"),
         (lambda d, s: list(ddim(d, s, noise(), 10, eta=2)), "eta is 2; want a number from 0 to 1"),
         (lambda d, s: list(ddpm(d, s, noise(), 10, variance="tiny")), "variance is 'tiny'; want 'small' or 'large'"),
+        (lambda d, s: list(ddpm(d, s, noise(), 10, resampling=0)), "resampling is 0; want an int of at least 1"),
         (lambda d, s: list(ddpm(d, s, noise().long(), 10)), "x_T is a int64 tensor"),
         (
             lambda d, s: list(ddim(lambda x, t: x[:1], s, noise(), 10)),

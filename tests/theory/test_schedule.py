@@ -118,3 +118,11 @@ def test_minus_one_is_clean_data_as_in_a_walk():
     assert torch.equal(noised[0], x[0]) and schedule.walk(3)[-1][2:] == (-1, 1.0)
     with pytest.raises(IndexError):
         schedule.at(torch.tensor([1000, 0, 0]), x)
+
+
+def test_a_process_stopped_at_a_timestep_keeps_its_levels():
+    schedule = NoiseSchedule.cosine()
+    assert torch.equal(schedule.until(299).alpha_bar, schedule.alpha_bar[:300])
+    assert schedule.until(299).walk(6) == schedule.walk(20)[-6:]
+    with pytest.raises(ValueError, match="t is 1000; want an int from 0 to 999"):
+        schedule.until(1000)
