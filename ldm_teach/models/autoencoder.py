@@ -150,6 +150,11 @@ class KLAutoencoder(nn.Module):
         """(c, h, w) of the latent of one image."""
         return self.architecture.latent_shape
 
+    @property
+    def downsampling(self) -> int:
+        """f, the number of pixels on the side of a latent's square."""
+        return self.architecture.downsampling
+
     def encode(self, x: Tensor) -> DiagonalGaussian:
         """The posterior q(z|x) of images x (B, C, H, W) in [-1, 1]; its tensors are (B, c, h, w)."""
         padded = self.architecture.pad(x, weight_of(self))

@@ -17,6 +17,8 @@ class Pixels(nn.Module):
     f = 1, nothing is padded, and there is nothing to train. Images are (B, image_channels, H, W).
     """
 
+    downsampling = 1
+
     def __init__(self, image_size: tuple[int, int] = (28, 28), image_channels: int = 1):
         super().__init__()
         checks.count("image_channels", image_channels)

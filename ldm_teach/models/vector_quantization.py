@@ -67,6 +67,11 @@ class VQAutoencoder(nn.Module):
         """(c, h, w) of the latent of one image."""
         return self.architecture.latent_shape
 
+    @property
+    def downsampling(self) -> int:
+        """f, the number of pixels on the side of a latent's square."""
+        return self.architecture.downsampling
+
     def quantize(self, z: Tensor) -> Codes:
         """The nearest codes to latents z (B, c, h, w): argmin_k |z - e_k|^2 at each position."""
         checks.shaped("z", z, "B", self.architecture.latent_channels, "h", "w", like=self.codebook)

@@ -84,7 +84,7 @@ def ddim_inversion(
     for t, alpha_bar, _, alpha_bar_s in reversed(walk):
         (signal, noise), (signal_s, noise_s) = ((level**0.5, (1 - level) ** 0.5) for level in (alpha_bar, alpha_bar_s))
         cos, sin = signal * signal_s + noise * noise_s, noise * signal_s - signal * noise_s
-        x_s = x
+        x_s = clean = x
         for _ in range(looks):
             eps, clean = predict(denoiser, x, t, alpha_bar)
             x = cos * x_s + sin * (signal_s * eps - noise_s * clean)

@@ -8,6 +8,7 @@ for an x_T that is not floating-point, a step count outside 1..T and a denoiser 
 In the code t is the timestep of a step and s < t the one it goes to; alpha_bar and alpha_bar_s belong to them.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -85,17 +86,17 @@ def ddpm(
     checks.word("variance", variance, ("small", "large"))
     checks.count("resampling", resampling)
     x, walk = start(denoiser, schedule, x_T, num_steps, generator)
-    for t, alpha_bar, _, alpha_bar_s in walk:
+    for (t, alpha_bar, _, alpha_bar_s), time in itertools.product(walk, range(resampling)):
         alpha = alpha_bar / alpha_bar_s
         beta, kept = 1 - alpha, (1 - alpha_bar_s) / (1 - alpha_bar)
-        for again in range(resampling):
-            if again:
-                x = alpha**0.5 * x + beta**0.5 * draw_like(x, generator)
-            _, x0 = predict(denoiser, x, t, alpha_bar)
-            x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
-            if alpha_bar_s < 1:
-                x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
-        yield Step(t, x, x0)
+        if time > 0:
+            x = alpha**0.5 * x + beta**0.5 * draw_like(x, generator)
+        _, x0 = predict(denoiser, x, t, alpha_bar)
+        x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
+        if alpha_bar_s < 1:
+            x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
+        if time == resampling - 1:
+            yield Step(t, x, x0)
 
 
 def ddim(

@@ -4,10 +4,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
+from ldm_teach.models.pixels import Pixels
 from ldm_teach.models.unet import UNet
 from ldm_teach.models.vector_quantization import VQAutoencoder
-from ldm_teach.theory.guidance import classifier_free_guidance, on_interval
-from ldm_teach.theory.samplers import ddim, ddpm
+from ldm_teach.theory.editing import image_to_image, inpainting
+from ldm_teach.theory.guidance import autoguidance, classifier_free_guidance, on_interval
+from ldm_teach.theory.samplers import ddim, ddpm, dpm_solver, final
 from ldm_teach.theory.schedule import NoiseSchedule
 from tests.helpers import make_tiny_model, seeded, to_fake_gpu
 
@@ -274,3 +276,147 @@ def test_samples_in_other_precisions_are_near_those_in_float32(tiny_model, dtype
     want = tiny_model.sample(LABELS, num_steps=4, generator=seeded())
     found = tiny_model.to(dtype).sample(LABELS, num_steps=4, generator=seeded())
     assert found.dtype == dtype and (found.float() - want).abs().mean() < 0.05
+
+
+@torch.no_grad()
+def test_a_negative_condition_takes_the_place_of_the_null_one(tiny_model):
+    z_t, t = points(tiny_model)
+    conditional, negative = tiny_model.denoiser(LABELS), tiny_model.denoiser([2, 2, 0, 0])
+    want = classifier_free_guidance(conditional, negative, 2.0)(z_t, t)
+    found = tiny_model.denoiser(LABELS, w=2.0, negative=[2, 2, 0, 0])(z_t, t)
+    torch.testing.assert_close(found, want, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(found, tiny_model.denoiser(LABELS, w=2.0)(z_t, t))
+    one_for_all = tiny_model.denoiser(LABELS, w=2.0, negative=[2])(z_t, t)
+    assert torch.equal(one_for_all, tiny_model.denoiser(LABELS, w=2.0, negative=[2, 2, 2, 2])(z_t, t))
+    settings = dict(num_steps=3, interval=(300, 700))
+    drawn = tiny_model.sample(LABELS, w=2.0, negative=[2], generator=seeded(), **settings)
+    assert not torch.allclose(drawn, tiny_model.sample(LABELS, w=2.0, generator=seeded(), **settings))
+    same = tiny_model.sample(LABELS, w=2.0, negative=LABELS, generator=seeded(), **settings)  # away from itself: no way
+    torch.testing.assert_close(
+        same, tiny_model.sample(LABELS, w=0.0, num_steps=3, generator=seeded()), rtol=1e-4, atol=1e-4
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("condition", [LABELS, None])
+def test_a_weaker_model_guides_with_the_same_condition(tiny_model, condition):
+    weak = make_tiny_model(seed=1)
+    z_t, t = points(tiny_model)  # t = 5, 300, 700, 999
+    strong, plain = tiny_model.denoiser(condition), weak.denoiser(condition)
+    guided = autoguidance(strong, plain, 1.5)
+    found = tiny_model.denoiser(condition, w=1.5, weaker=weak)(z_t, t)
+    torch.testing.assert_close(found, guided(z_t, t))
+    limited = tiny_model.denoiser(condition, w=1.5, weaker=weak, interval=(300, 700))(z_t, t)
+    torch.testing.assert_close(limited, on_interval(guided, strong, 300, 700)(z_t, t))
+    unconditional = tiny_model.denoiser(condition, w=1.5, weaker=weak.denoiser())(z_t, t)
+    torch.testing.assert_close(unconditional, autoguidance(strong, weak.denoiser(), 1.5)(z_t, t))
+    drawn = tiny_model.sample(condition, w=1.5, weaker=weak, num_steps=3, x_T=z_t)
+    want = tiny_model.draw(tiny_model.denoiser(condition, w=1.5, weaker=weak), 4, num_steps=3, x_T=z_t)
+    assert torch.equal(drawn, want)
+
+
+def test_editing_is_sampling_from_a_start_partway(tiny_model):
+    x = torch.rand(4, 1, 12, 12, generator=seeded()) * 2 - 1
+    z, eps = tiny_model.encode(x), tiny_model.noise(4, seeded(1))
+    start = image_to_image(z, eps, tiny_model.schedule, 0.5, 10)
+    for sampler in (ddim, dpm_solver):
+        want = tiny_model.decode(final(sampler(tiny_model.denoiser(LABELS, w=2.0), *start)))
+        found = tiny_model.edit(x, LABELS, strength=0.5, w=2.0, num_steps=10, sampler=sampler, generator=seeded(1))
+        torch.testing.assert_close(found, want.detach())
+    w, interval = ClassEncoder.guidance
+    recommended = tiny_model.edit(x, LABELS, generator=seeded())
+    assert torch.equal(recommended, tiny_model.edit(x, LABELS, w=w, interval=interval, generator=seeded()))
+    assert tiny_model.edit(x, num_steps=2).shape == x.shape
+    faint = tiny_model.edit(x, LABELS, strength=0.001, num_steps=20, generator=seeded())
+    assert (faint - tiny_model.decode(z)).abs().mean() < 0.01  # next to nothing is noised, next to nothing changes
+    each = [seeded(k) for k in range(4)]
+    together = tiny_model.edit(x, LABELS, sampler=ddpm, num_steps=4, generator=each)
+    alone = tiny_model.edit(x[2:3], LABELS[2:3], sampler=ddpm, num_steps=4, generator=seeded(2))
+    torch.testing.assert_close(alone, together[2:3], rtol=1e-4, atol=1e-4)
+
+
+def test_inpainting_keeps_every_pixel_outside_the_mask(tiny_model):
+    x = torch.rand(4, 1, 12, 12, generator=seeded()) * 2 - 1
+    mask = torch.zeros(12, 12, dtype=torch.bool)
+    mask[2:7, 3:9] = True
+    settings = dict(num_steps=3, resampling=2, w=1.0)
+    found = tiny_model.inpaint(x, mask, LABELS, generator=seeded(), **settings)
+    assert torch.equal(found[..., ~mask], x[..., ~mask])
+    assert (found - x)[..., mask].abs().mean() > 0.1
+    assert torch.equal(found, tiny_model.inpaint(x, mask.expand(4, 12, 12), LABELS, generator=seeded(), **settings))
+    arrow = inpainting(
+        tiny_model.denoiser(LABELS, w=1.0), tiny_model.schedule, tiny_model.encode(x), tiny_model.latent_mask(mask)
+    )
+    generator = seeded()
+    x_T = tiny_model.noise(4, generator)
+    with torch.no_grad():
+        z = final(ddpm(arrow, tiny_model.schedule, x_T, 3, resampling=2, generator=generator))
+    assert torch.equal(found[..., mask], tiny_model.decode(z)[..., mask])
+    nothing = tiny_model.inpaint(x, torch.zeros_like(mask), LABELS, **settings)
+    assert torch.equal(nothing, x)
+
+
+def test_a_latent_is_free_where_the_mask_has_one_of_its_pixels(tiny_model):
+    """12x12 pixels are grown to 16x16 at the bottom and on the right: 4x4 latents, of which the last show no pixel."""
+    mask = torch.zeros(2, 12, 12, dtype=torch.bool)
+    mask[0, 4, 3] = True  # one pixel, of row 1 and column 0 of the latents
+    mask[1, 11, 11] = True  # the last one, which is repeated in what is grown
+    free = tiny_model.latent_mask(mask)
+    assert free.shape == (2, 1, 4, 4)
+    assert free[0, 0].nonzero().tolist() == [[1, 0]]
+    assert free[1, 0].nonzero().tolist() == [[2, 2], [2, 3], [3, 2], [3, 3]]
+    assert tiny_model.latent_mask(mask[0]).shape == (1, 1, 4, 4)
+
+
+def test_a_model_of_pixels_inpaints_pixel_by_pixel(tiny_model):
+    model = LatentDiffusion(Pixels((12, 12)), UNet(channels=1, widths=(8, 8), heads=(0, 1), token_width=8),
+                            tiny_model.encoder, tiny_model.schedule).eval()  # fmt: skip
+    mask = torch.rand(2, 12, 12, generator=seeded()) > 0.5
+    assert torch.equal(model.latent_mask(mask), mask[:, None])
+    x = torch.zeros(2, 1, 12, 12)
+    assert torch.equal(model.inpaint(x, mask, [0, 1], num_steps=2)[~mask[:, None]], x[~mask[:, None]])
+
+
+def test_an_inverted_image_is_drawn_again(tiny_model):
+    """Relative error of the latents, with as many steps: the law of `ddim_inversion`, here on a network."""
+    x = torch.rand(4, 1, 12, 12, generator=seeded()) * 2 - 1
+    x_T = tiny_model.invert(x, LABELS, num_steps=20)
+    drawn = tiny_model.sample(LABELS, w=0.0, x_T=x_T, sampler=ddim, num_steps=20)
+    want = tiny_model.decode(tiny_model.encode(x))
+    assert (drawn - want).norm() / want.norm() < 0.01
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda m, x: m.sample([0, 1], negative=[7]), r"negative: condition holds labels \[7\]"),
+        (lambda m, x: m.sample([0, 1, 2], negative=[1, 2]), "negative has 2 entries; want 1 or 3, as condition has"),
+        (lambda m, x: m.sample(None, negative=[1], batch_size=1), "negative takes the place of the null condition"),
+        (lambda m, x: m.sample([0], negative=[1], weaker=m), "negative takes .*; want it with a condition and without"),
+        (lambda m, x: m.sample([0], weaker=3), r"weaker is 3; want a function of \(z_t, t\), or a LatentDiffusion"),
+        (lambda m, x: m.sample([0], weaker=shifted(m)), "weaker has latent_mean .*; want .*standardized as ours"),
+        (lambda m, x: m.sample([0], weaker=on_pixels(m)), r"weaker has latents \(2, 12, 12\).*; want \(2, 4, 4\)"),
+        (lambda m, x: m.edit(x, [0, 1], strength=0), "strength is 0; want a number above 0"),
+        (lambda m, x: m.edit(x[:, :, :5], [0, 1]), r"images is .*; want floating-point of shape \(B, 1, 12, 12\)"),
+        (lambda m, x: m.edit(x[:0]), "images has shape .*; want one image or more"),
+        (lambda m, x: m.edit(x, [0]), "condition has 1 entries and x has 2 rows"),
+        (lambda m, x: m.inpaint(x, torch.ones(12, 12), [0, 1]), "mask is a float32 .*; want bool of shape"),
+        (lambda m, x: m.inpaint(x, torch.ones(3, 12, 12).bool(), [0, 1]), r"mask is .*; want bool that broadcasts"),
+        (lambda m, x: m.inpaint(x, torch.ones(12, 12).bool(), [0, 1], resampling=0), "resampling is 0; want an int"),
+        (lambda m, x: m.invert(x, looks=0), "looks is 0; want an int"),
+    ],
+)
+def test_bad_edits(tiny_model, call, words):
+    with pytest.raises(ValueError, match=words):
+        call(tiny_model, torch.zeros(2, 1, 12, 12))
+
+
+def shifted(model: LatentDiffusion) -> LatentDiffusion:
+    """The same model whose latents are standardized otherwise."""
+    other = make_tiny_model()
+    other.latent_mean += 1.0
+    return other
+
+
+def on_pixels(model: LatentDiffusion) -> LatentDiffusion:
+    return LatentDiffusion(Pixels((12, 12), 2), model.unet, model.encoder, model.schedule)

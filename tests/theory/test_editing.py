@@ -122,8 +122,8 @@ def distance_to_the_conditional(mixture: GaussianMixture, value: float, resampli
     [(0.0, {1: 1.18, 5: 0.91, 20: 0.51}), (1.0, {1: 0.47, 3: 0.25, 10: 0.07})],
 )
 def test_the_distance_to_the_exact_conditional_falls_with_resampling(mixture, value, want):
-    """At x_1 = 0 the conditional has two modes three apart, and noise hides for long which one is asked for: of 50 steps
-    made once, one sample in three lies at the wrong one. Measured ± 0.02; exact samples have 0.06 and 0.05."""
+    """At x_1 = 0 the conditional has two modes three apart, and noise hides for long which one is asked for: after 50
+    steps made once, one sample in three lies at the wrong one. Measured ± 0.02; exact samples have 0.06 and 0.05."""
     found = {resampling: distance_to_the_conditional(mixture, value, resampling) for resampling in want}
     for resampling, (distance, error) in found.items():
         assert abs(distance - want[resampling]) < 4 * error + 0.005, found
