@@ -47,7 +47,7 @@ from ldm_teach.models import (
     vector_quantization,
     vgg,
 )
-from ldm_teach.theory import flow, guidance, langevin, mixture, parameterization, samplers, schedule, tensors
+from ldm_teach.theory import editing, flow, guidance, langevin, mixture, parameterization, samplers, schedule, tensors
 from ldm_teach.training import batches, device, loop, losses
 from tests.helpers import make_tiny_model, seeded
 
@@ -285,6 +285,7 @@ door(
 )
 door(SCHEDULE.add_noise, x0=(X, LIKE_X), t=(T, ints(2, low=-1, high=999)), eps=(X, LIKE_X))
 door(SCHEDULE.timesteps, n=(10, whole(1, 1000), "num_steps"))
+door(SCHEDULE.until, t=(500, whole(0, 999)))
 door(SCHEDULE.walk, n=(10, whole(1, 1000), "num_steps"))
 
 # theory/mixture
@@ -306,6 +307,12 @@ for method in (MIXTURE.log_prob, MIXTURE.score, MIXTURE.log_posterior):
 door(LINE.cdf, x=(rand(3, 1), floats(None, 1)))
 door(LINE.quantile, u=(torch.rand(3, 1, generator=seeded()), floats(None, 1)))
 door(MIXTURE.sample, n=(2, whole()), generator=(seeded(), GENERATOR))
+SOME = torch.tensor([True, False])
+door(
+    MIXTURE.given,
+    x=(rand(2), also(floats(2), Kind(lambda v: not v.is_meta and bool(v[1].isfinite())))),
+    mask=(SOME, Kind(lambda v: isinstance(v, Tensor) and v.dtype == torch.bool and not v.is_meta and v.sum() == 1)),
+)
 door(MIXTURE.component, k=(1, whole(0, 1)))
 door(MIXTURE.diffuse, alpha_bar=(0.5, number(0, 1)))
 door(MIXTURE.denoiser, schedule=(SCHEDULE, SCHEDULES), after=lambda d: d(X[:, :2], T))
@@ -358,7 +365,7 @@ SAMPLER = dict(
     num_steps=(3, whole(1, 1000)),
     generator=(seeded(), GENERATOR),
 )
-door(samplers.ddpm, **SAMPLER, variance=("small", one_of("small", "large")))
+door(samplers.ddpm, **SAMPLER, variance=("small", one_of("small", "large")), resampling=(2, whole()))
 door(samplers.ddim, **SAMPLER, eta=(0.5, number(0, 1)))
 door(samplers.heun, **SAMPLER)
 door(samplers.dpm_solver, **SAMPLER)
@@ -381,6 +388,13 @@ door(
     guidance.classifier_free_guidance,
     conditional=(arrow, FUNCTION, "conditional|eps_cond"),
     unconditional=(arrow, FUNCTION, "unconditional|eps_uncond"),
+    w=(1.0, WEIGHT),
+    after=run,
+)
+door(
+    guidance.autoguidance,
+    strong=(arrow, FUNCTION, "strong|eps_cond"),
+    weak=(arrow, FUNCTION, "weak|eps_uncond"),
     w=(1.0, WEIGHT),
     after=run,
 )
@@ -429,6 +443,34 @@ door(
     phi=(0.7, number(0, 1)),
     after=run,
 )
+
+# theory/editing
+door(
+    editing.image_to_image,
+    x0=(X, LIKE_X),
+    eps=(X, LIKE_X),
+    schedule=(SCHEDULE, SCHEDULES),
+    strength=(0.5, number(1e-300, 1)),
+    num_steps=(20, whole(1, 1000)),
+)
+MASK = torch.tensor([True, False, True])
+door(
+    editing.inpainting,
+    denoiser=(arrow, FUNCTION),
+    schedule=(SCHEDULE, SCHEDULES),
+    known=(X, LIKE_X, "known|mask"),
+    mask=(MASK, Kind(lambda v: v.dtype == torch.bool and v.shape in ((), (1,), (3,), (1, 1), (1, 3), (2, 1), (2, 3)))),
+    after=run,
+)
+door(
+    editing.ddim_inversion,
+    denoiser=(arrow, FUNCTION),
+    schedule=(SCHEDULE, SCHEDULES),
+    x0=(X, floats()),
+    num_steps=(3, whole(1, 1000)),
+    looks=(2, whole()),
+)
+door(editing.slerp, first=(X, LIKE_X), second=(X + 1, LIKE_X), weight=(0.5, WEIGHT))
 
 # theory/tensors
 door(tensors.Share, generator=(seeded(), a(torch.Generator)), index=(1, whole(0, 1)), count=(2, whole(2)))
@@ -599,7 +641,12 @@ door(
 )
 INTERVAL = Kind(lambda v: several(whole(0), 2).takes(v) and v[0] <= v[1])
 GUIDED = dict(condition=(LABELS, LABELLING | NONE), w=(1.0, WEIGHT), interval=((3, 5), INTERVAL | NONE))
-door(MODEL.denoiser, **GUIDED, after=lambda d: d(LATENTS, T))
+AWAY = dict(negative=(LABELS, LABELLING | NONE, "negative|condition"))
+WEAKER = dict(weaker=(MODEL, a(latent_diffusion.LatentDiffusion) | FUNCTION | NONE))
+GUIDED["w"] = (1.0, WEIGHT | NONE)
+ASKED = dict(condition=(LABELS, LABELLING, "condition|negative"))
+door(MODEL.denoiser, **GUIDED | ASKED | AWAY, after=lambda d: d(LATENTS, T))
+door(MODEL.denoiser, **GUIDED | WEAKER, after=lambda d: d(LATENTS, T))
 door(MODEL.noise, batch_size=(2, whole()), generator=(seeded(), GENERATOR))
 SAMPLING = dict(
     x_T=(LATENTS, floats(2, 2, 4, 4, dtype=torch.float32) | NONE),
@@ -608,7 +655,25 @@ SAMPLING = dict(
     batch_size=(2, one_of(2) | NONE),
     sampler=(samplers.ddim, FUNCTION, "sampler|steps"),
 )
-door(MODEL.sample, **GUIDED | dict(w=(1.0, WEIGHT | NONE)), **SAMPLING)
+door(MODEL.sample, **GUIDED, **SAMPLING)
+EDITED = dict(images=(IMAGES, floats(2, 1, 12, 12, dtype=torch.float32), "images|condition|mask"))
+EDITED |= dict(num_steps=(2, whole(1, 1000)))
+GENERATOR_OF = dict(generator=(seeded(), GENERATOR))
+door(
+    MODEL.edit,
+    **GUIDED | EDITED | GENERATOR_OF,
+    strength=(0.5, number(1e-300, 1)),
+    sampler=(samplers.ddim, FUNCTION, "sampler|steps"),
+)
+MASKS = Kind(lambda v: isinstance(v, Tensor) and v.dtype == torch.bool and not v.is_meta and v.shape[-2:] == (12, 12))
+door(
+    MODEL.inpaint,
+    **GUIDED | EDITED | GENERATOR_OF,
+    mask=(IMAGES[:, 0] > 0, MASKS),
+    resampling=(2, whole()),
+)
+door(MODEL.latent_mask, mask=(IMAGES[:, 0] > 0, MASKS))
+door(MODEL.invert, **GUIDED | EDITED, looks=(2, whole()))
 door(MODEL.draw, denoiser=(lambda z, t: 0 * z, FUNCTION), **SAMPLING | dict(batch_size=(2, whole() | NONE)))
 door(guided.free_on, interval=((3, 5), INTERVAL | NONE), after=lambda m: m(MODEL, LABELS, 1.0)(LATENTS, T))
 for law in (guided.classifier_free, guided.rescaled_free):

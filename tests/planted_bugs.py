@@ -241,7 +241,7 @@ BUGS = [
      "if factor:", "interactive/test_judges.py::test_wrong_answers_are_told_apart"),
     ("noised to the next timestep", "theory/editing.py", "schedule.until(t - 1)", "schedule.until(t)",
      "theory/test_editing.py::test_every_sampler_takes_the_rest_of_its_steps"),
-    ("a mask the wrong way round", "theory/editing.py", "torch.where(mask, eps, eps_from_x0", "torch.where(~mask, eps, eps_from_x0",
+    ("a mask the wrong way round", "theory/editing.py", "where(mask, eps, eps_from", "where(~mask, eps, eps_from",
      "theory/test_editing.py::test_the_arrow_is_the_denoisers_where_something_is_wanted_and_leads_to_what_is_known"),
     ("back without the noise of the forward process", "theory/samplers.py", "x = alpha**0.5 * x + beta**0.5 * draw",
      "x = alpha**0.5 * x + beta * draw", "theory/test_samplers.py::test_resampling_goes_back_by_the_forward_process"),

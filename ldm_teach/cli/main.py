@@ -20,7 +20,11 @@ POLITE = "GOMP_SPINCOUNT", "1000"
 INTERRUPTED = "ldm_teach: interrupted: {}\n"
 NOTHING = "nothing was written but what is named above"
 COMMANDS = {
-    "learn": {"sample": "a picture of what a model draws for what is asked of it"},
+    "learn": {
+        "sample": "a picture of what a model draws for what is asked of it",
+        "edit": "what a model makes of an image of yours, noised partway",
+        "inpaint": "what a model draws under a mask, in an image of yours",
+    },
     "train": {"train": "a model of the course, from its recipe"},
     "measure": {
         "evaluate": "how near samples are to real images, alias `sampling`",
@@ -70,7 +74,7 @@ def overview() -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
     with ended_at_once():  # these load torch
-        from ldm_teach.cli import doctor, estimate, exercises, report, sample, study, train
+        from ldm_teach.cli import doctor, edit, estimate, exercises, inpaint, report, sample, study, train
 
     top = Parser(
         prog=PROGRAM,
@@ -81,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
     top.set_defaults(command=top.print_help)
     commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
-    for module in (train, sample, study, estimate, report, exercises, doctor):
+    for module in (train, sample, edit, inpaint, study, estimate, report, exercises, doctor):
         module.configure(commands)
     return top
 

@@ -3,6 +3,7 @@
 import argparse
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 from ldm_teach.theory.samplers import Sampler, ddim, ddpm, dpm_solver, predictor_corrector
 
@@ -54,6 +55,17 @@ def add_interval(parser: argparse.ArgumentParser) -> None:
     """--interval FIRST LAST: of guidance."""
     where = "the first and the last timestep of guidance, both from 0 to 999; by default all, where a weight is named"
     parser.add_argument("--interval", type=int, nargs=2, metavar=("FIRST", "LAST"), help=where)
+
+
+def add_negative(parser: argparse.ArgumentParser) -> None:
+    """--negative: a condition."""
+    parser.add_argument("--negative", help="what shall not be seen: a condition, in the place of none at all")
+
+
+def add_device_and_out(parser: argparse.ArgumentParser, out: str) -> None:
+    """--device and --out: of a picture."""
+    parser.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
+    parser.add_argument("--out", type=Path, help=out)
 
 
 def add_sampler(parser: argparse.ArgumentParser) -> None:

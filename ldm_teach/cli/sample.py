@@ -11,15 +11,24 @@ from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.cli.conditions import requested
-from ldm_teach.cli.options import SAMPLERS, add_command, add_interval, add_sampler, add_sampling
+from ldm_teach.cli.options import (
+    SAMPLERS,
+    add_command,
+    add_device_and_out,
+    add_interval,
+    add_negative,
+    add_sampler,
+    add_sampling,
+)
 from ldm_teach.files import free, whole, writable
 from ldm_teach.interactive import pictures
 from ldm_teach.interactive.plots import figure_png
-from ldm_teach.models.guided import free_on, sample_all
+from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.processes import joined
 from ldm_teach.progress import progress
 from ldm_teach.theory.samplers import Step
+from ldm_teach.theory.schedule import Denoiser
 from ldm_teach.training.device import choose_device
 
 
@@ -38,26 +47,27 @@ def configure(commands: argparse._SubParsersAction) -> None:
     weights = "guidance weights, one column each; by default the weight and the interval recommended for the condition"
     c.add_argument("--w", type=float, nargs="+", help=weights)
     add_interval(c)
+    add_negative(c)
     add_sampler(c)
     add_sampling(c, steps=20)
     c.add_argument("--count", type=int, default=8, help="samples for each condition and weight")
-    c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
-    c.add_argument(
-        "--out",
-        type=Path,
-        help="the picture, in the place of a file of this name; .gif: a frame for each weight; by default samples.png, "
+    add_device_and_out(
+        c,
+        "the picture, in the place of a file of this name; .gif: a frame for each weight; by default samples.png, "
         "or samples-2.png, ... where that is there already",
     )
 
 
-def picture_file(out: Path | None) -> Path:
+def picture_file(out: Path | None, name: str = "samples.png", endings: tuple[str, ...] = (".png", ".gif")) -> Path:
     """The path of the picture, .png where it has no ending, in a folder that can be written; by default a new file.
+
+    name: of that new file.  endings: those it may have.
 
     Raises ValueError for another ending, and OSError for a folder that cannot be written: before any work is done.
     """
-    out = free(Path("samples.png")) if out is None else out if out.suffix else out.with_suffix(".png")
-    if out.suffix not in (".png", ".gif"):
-        raise ValueError(f"out is {out}; want a file that ends in .png or .gif")
+    out = free(Path(name)) if out is None else out if out.suffix else out.with_suffix(".png")
+    if out.suffix not in endings:
+        raise ValueError(f"out is {out}; want a file that ends in {' or '.join(endings)}")
     return writable(out)
 
 
@@ -67,6 +77,7 @@ def sample(
     sigma: float,
     w: list[float] | None,
     interval: tuple[int, int] | None,
+    negative: str | None,
     sampler: str,
     num_steps: int,
     count: int,
@@ -84,6 +95,7 @@ def sample(
         recommended = model.encoder.guidance
         w, interval = [recommended.w], interval or recommended.interval
     asked = requested(model.encoder, condition, sigma)
+    away = None if negative is None else requested(model.encoder, [negative], sigma).condition
     shown = asked.pictures
     if shown is not None and shown.ndim == 3:
         shown = pictures.map_picture(shown)  # (rows, H, W) -> (rows, 3, H, W)
@@ -94,8 +106,11 @@ def sample(
             bar.update()
             yield step
 
+    def guided(model: LatentDiffusion, condition: Tensor, x: float) -> Denoiser:
+        return model.denoiser(condition, w=x, interval=interval, negative=away)
+
     def drawn(x: float) -> Tensor:
-        settings = dict(method=free_on(interval), sampler=watched, batch_size=len(repeated))
+        settings = dict(method=guided, sampler=watched, batch_size=len(repeated))
         images = sample_all(model, repeated, x, num_steps, seed, **settings)
         return images.cpu().unflatten(0, (-1, count))  # (rows, count, C, H, W)
 

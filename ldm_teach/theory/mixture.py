@@ -125,6 +125,8 @@ class GaussianMixture:
         if not mask.any() or mask.all():
             raise ValueError(f"mask is {mask.tolist()}; want some coordinates unknown and some known")
         u, v = mask.nonzero().flatten(), (~mask).nonzero().flatten()
+        if not x[v].isfinite().all():
+            raise ValueError(f"x is {x.tolist()}; want finite numbers where the mask is False")
         C_uu, C_uv, C_vv = (self.covariances[:, i][:, :, j] for i, j in ((u, u), (u, v), (v, v)))
         gain = torch.linalg.solve(C_vv, C_uv.mT).mT  # (K, m, d - m)
         log_weights = GaussianMixture(self.weights, self.means[:, v], C_vv).log_posterior(x[v][None])[0]

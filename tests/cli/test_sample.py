@@ -139,3 +139,11 @@ def test_a_second_run_writes_beside_the_first_and_a_name_that_is_given_is_overwr
     assert (tmp_path / "samples.png").read_bytes() == first != second
     cli.main([*few, "--seed", "1", "--out", "samples.png"])
     assert (tmp_path / "samples.png").read_bytes() == second and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_negative_condition_stands_in_the_place_of_none(tmp_path, grids):
+    model = untrained("fashion-autoencoder", ClassEncoder(token_width=32), tmp_path / "model")
+    few = ["--condition", "3", "--negative", "bag", *SAMPLE, "--out", str(tmp_path / "x.png")]
+    cli.main(["sample", str(tmp_path / "model"), *few])
+    want = model.sample([3, 3, 3], w=2.0, negative=[8], num_steps=2, generator=seeded())
+    torch.testing.assert_close(grids[0][0][3:], want)
