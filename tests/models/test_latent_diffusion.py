@@ -420,3 +420,16 @@ def shifted(model: LatentDiffusion) -> LatentDiffusion:
 
 def on_pixels(model: LatentDiffusion) -> LatentDiffusion:
     return LatentDiffusion(Pixels((12, 12), 2), model.unet, model.encoder, model.schedule)
+
+
+def test_edits_on_a_fake_gpu_mix_no_devices_and_read_nothing_back(tiny_model):
+    """But for `edit`, which cuts the schedule: a table on the CPU, whose part has no values in the fake mode."""
+    mask = torch.zeros(12, 12, dtype=torch.bool)  # on the CPU, as a file or a hand gives it
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        to_fake_gpu(tiny_model)
+        x = torch.zeros(2, 1, 12, 12, device="cuda")
+        labels = torch.zeros(2, dtype=torch.int64, device="cuda")
+        settings = dict(w=1.5, negative=labels, num_steps=3)
+        found = tiny_model.inpaint(x, mask, labels, **settings)
+        assert found.device.type == "cuda" and found.shape == x.shape
+        assert tiny_model.invert(x, labels, num_steps=2).device.type == "cuda"
