@@ -74,6 +74,26 @@ def compose(conditions: Sequence[tuple[Denoiser, float | Tensor]], unconditional
     return denoise
 
 
+def nested_guidance(
+    both: Denoiser, first: Denoiser, unconditional: Denoiser, w_first: float | Tensor, w_second: float | Tensor
+) -> Denoiser:
+    """Two conditions, each with its own weight, the second within the first, of which it need not be independent.
+
+    eps + (1 + w_first) (eps_first - eps) + (1 + w_second) (eps_both - eps_first): the score of what is proportional to
+    q(x_t) q(y_1|x_t)^(1 + w_first) q(y_2|x_t, y_1)^(1 + w_second). both, first: denoisers with both conditions bound,
+    and with the first. With equal weights it is the `classifier_free_guidance` of both.
+    Source: Brooks et al. 2023 (InstructPix2Pix), eq. 3 (their scales are our 1 + w).
+    """
+    denoisers(both=both, first=first, unconditional=unconditional)
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        eps_first = checks.returned("first", first(x_t, t), x_t)
+        from_first = guide(eps_first, unconditional(x_t, t), w_first)
+        return from_first + guide(both(x_t, t), eps_first, w_second) - eps_first
+
+    return denoise
+
+
 def gradient(log_prob: LogProb, x_t: Tensor, t: Tensor) -> Tensor:
     """grad_{x_t} log p(y|x_t) by automatic differentiation, also where the caller runs without gradients: (B, *D).
 

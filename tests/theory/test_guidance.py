@@ -12,6 +12,7 @@ from ldm_teach.theory.guidance import (
     compose,
     gradient,
     guide,
+    nested_guidance,
     on_interval,
     rescaled,
     s_from_w,
@@ -174,6 +175,38 @@ def test_one_condition_composed_is_classifier_free_guidance(mixture, x):
         classifier_free_guidance(conditional, unconditional, 2.5)(x, at(300, x)),
     )
     assert torch.equal(compose([], unconditional)(x, at(300, x)), unconditional(x, at(300, x)))
+
+
+@pytest.mark.law("s + (1 + w1) grad log q(y1|x) + (1 + w2) grad log q(y2|x, y1)", "guidance.nested_guidance")
+@pytest.mark.parametrize("w_first, w_second", [(1.5, 0.5), (0.0, 3.0), (-1.0, -1.0)])
+def test_nested_weights_are_powers_of_two_posteriors_of_conditions_that_depend(within, x, w_first, w_second):
+    """Four components, y1 and y2 two values each, their weights not those of independent conditions."""
+    weights = torch.tensor([0.1, 0.4, 0.3, 0.2]).double()  # of (y1, y2) = (0, 0), (0, 1), (1, 0), (1, 1)
+    means = torch.tensor([[-2.0, -1.0], [-2.0, 1.0], [2.0, -1.0], [1.0, 2.0]]).double()
+    whole = GaussianMixture(weights, means, 0.3 * torch.eye(2).double().expand(4, 2, 2))
+    first = GaussianMixture(weights[2:] / weights[2:].sum(), means[2:], whole.covariances[2:])  # y1 = 1
+    arrows = (one.denoiser(SCHEDULE) for one in (whole.component(2), first, whole))  # y1 = 1 and y2 = 0
+    eps = nested_guidance(*arrows, w_first, w_second)(x, at(200, x))
+    alpha_bar = float(SCHEDULE.alpha_bar[200])
+    noised, z = whole.diffuse(alpha_bar), x.clone().requires_grad_()
+    posterior = noised.log_posterior(z)
+    log_first = posterior[:, 2:].logsumexp(1)
+    log_q = noised.log_prob(z) + (1 + w_first) * log_first + (1 + w_second) * (posterior[:, 2] - log_first)
+    (score,) = torch.autograd.grad(log_q.sum(), z)
+    within((eps - eps_from_score(score, SCHEDULE.alpha_bar[200])).abs().max(), 1e-10)
+
+
+def test_equal_nested_weights_are_classifier_free_guidance_and_any_are_a_composition(x):
+    both, first, unconditional = (lambda x, t: x.tanh(), lambda x, t: 0.7 * x, lambda x, t: x.cos())
+    torch.testing.assert_close(
+        nested_guidance(both, first, unconditional, 2.0, 2.0)(x, at(9, x)),
+        classifier_free_guidance(both, unconditional, 2.0)(x, at(9, x)),
+    )
+    w = torch.linspace(-1, 3, len(x), dtype=x.dtype)
+    torch.testing.assert_close(
+        nested_guidance(both, first, unconditional, 1.5, w)(x, at(9, x)),
+        compose([(both, w), (first, 0.5 - w)], unconditional)(x, at(9, x)),
+    )
 
 
 def test_the_interval_holds_its_ends_and_nothing_else(x):
