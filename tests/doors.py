@@ -41,6 +41,7 @@ from ldm_teach.models import (
     guided,
     latent_diffusion,
     layers,
+    picture_judge,
     pixels,
     score_network,
     unet,
@@ -49,7 +50,7 @@ from ldm_teach.models import (
 )
 from ldm_teach.theory import editing, flow, guidance, langevin, mixture, parameterization, samplers, schedule, tensors
 from ldm_teach.training import batches, device, loop, losses
-from tests.helpers import make_tiny_model, seeded
+from tests.helpers import make_prompt_encoder, make_tiny_model, seeded
 
 
 @dataclass(frozen=True)
@@ -406,6 +407,15 @@ door(
     after=run,
 )
 door(
+    guidance.nested_guidance,
+    both=(arrow, FUNCTION, "both|eps_cond"),
+    first=(arrow, FUNCTION),
+    unconditional=(arrow, FUNCTION, "unconditional|eps_uncond"),
+    w_first=(1.0, WEIGHT, "w"),
+    w_second=(torch.ones(2), WEIGHT, "w"),
+    after=run,
+)
+door(
     guidance.gradient,
     log_prob=(log_prob, FUNCTION),
     x_t=(X, Kind(lambda v: floats().takes(v) and v.shape[:1] == (2,)), "x|x_t"),
@@ -573,6 +583,20 @@ door(
     z_t=(LATENTS, floats(2, 2, None, None, dtype=torch.float32), "z_t|x"),
     t=(T, ints(2, low=-1, high=999)),
 )
+door(
+    picture_judge.PictureJudge,
+    num_names=(4, whole()),
+    num_styles=(2, whole()),
+    num_groups=(3, whole()),
+    image_channels=(1, whole()),
+    widths=((4, 4, 4, 4), several(whole(), 4)),
+    width=(4, whole()),
+    scale=(16.0, number(1e-300)),
+)
+PICTURE_JUDGE = picture_judge.PictureJudge(4, 2, 3, 1, (4, 4, 4, 4), 4).eval()
+for each in (PICTURE_JUDGE.embed, PICTURE_JUDGE.__call__):
+    name = getattr(each, "__name__", "()")
+    door(each, of=f"PictureJudge.{name}", x=(IMAGES, seen))
 LABELLING = ints(None, high=2) | several(whole(0, 2))
 door(NOISY.log_prob, labels=(LABELS, LABELLING, "condition|labels"))
 door(conditioning.check_labels, labels=(LABELS, LABELLING, "condition|labels"), num_classes=(3, whole()))
@@ -585,6 +609,24 @@ door(
     token_width=(8, whole()),
     depth=(1, whole()),
     heads=(2, whole()),
+)
+door(
+    conditioning.WordsAndStyleEncoder,
+    vocabulary=(VOCABULARY, several(WORDS)),
+    styles=(("oil", "ink"), several(WORDS)),
+    max_words=(4, whole()),
+    token_width=(8, whole()),
+    depth=(1, whole()),
+    heads=(2, whole()),
+)
+PROMPTS = make_prompt_encoder()
+NUMBERS = ints(2, 3, high=3)
+rows = Kind(lambda v: isinstance(v, Tensor) and v.shape == (2,) and v.dtype == torch.bool)
+door(
+    PROMPTS.drop,
+    prompts=(["ink: red", "blue"], several(WORDS, 2) | NUMBERS, "condition|prompt|words"),
+    style=(True, FLAG | rows),
+    words=(torch.tensor([True, False]), FLAG | rows),
 )
 door(
     conditioning.MapEncoder,
@@ -616,6 +658,7 @@ READERS = {
 }
 for each, (name, valid, kind) in READERS.items():
     door(each.check, **{name: (valid, kind, f"condition|{name}")})
+door(PROMPTS.check, prompts=(["ink: red", "blue"], several(WORDS) | ints(None, 3, high=3), "condition|prompt"))
 door(
     latent_diffusion.LatentDiffusion,
     autoencoder=(VQ, a(autoencoder.KLAutoencoder, vector_quantization.VQAutoencoder, pixels.Pixels)),
@@ -684,6 +727,15 @@ for law in (guided.classifier_free, guided.rescaled_free):
         scale=(1.0, WEIGHT, "w|scale"),
         after=lambda d: d(LATENTS, T),
     )
+PROMPTED = make_tiny_model(make_encoder=make_prompt_encoder)
+door(
+    guided.style_and_words,
+    model=(PROMPTED, a(latent_diffusion.LatentDiffusion)),
+    prompts=(["ink: red", "blue"], several(WORDS, 2) | NUMBERS, "condition|prompt|x"),
+    w_style=(1.0, WEIGHT, "w|w_style"),
+    w_words=(torch.ones(2), WEIGHT, "w|w_words"),
+    after=lambda d: d(LATENTS, T),
+)
 door(
     guided.with_classifier,
     classifier=(NOISY, a(classifier.NoisyClassifier)),
@@ -703,7 +755,7 @@ door(
     batch_size=(2, whole()),
 )
 SAVED = tempfile.TemporaryDirectory()
-for each in (SEES, MODEL, VQ):
+for each in (SEES, MODEL, VQ, PICTURE_JUDGE):
     path = Path(SAVED.name) / type(each).__name__
     each.save(path)
     door(each.save, directory=(path, PATH))
@@ -802,6 +854,29 @@ door(
     loss=(losses.classification_loss, FUNCTION),
     after=lambda loss: loss(SEES, (IMAGES, LABELS), seeded()),
 )
+GREY_BYTES = torch.zeros(2, 1, 12, 12, dtype=torch.uint8)
+door(
+    losses.of_bytes,
+    loss=(losses.classification_loss, FUNCTION),
+    after=lambda loss: loss(SEES, (GREY_BYTES, LABELS), seeded()),
+)
+door(
+    losses.jittered,
+    loss=(losses.classification_loss, FUNCTION),
+    shift=(0.1, number(0, 1)),
+    zoom=(0.2, number(0, 0.9)),
+    after=lambda loss: loss(SEES, (IMAGES, LABELS), seeded()),
+)
+door(
+    losses.captioned,
+    loss=(losses.diffusion_loss(SCHEDULE, drop=0.2), FUNCTION),
+    say=(lambda names, styles, generator: ["ink: red", "blue"], FUNCTION, "say|condition"),
+    drop_style=(0.5, number(0, 0.8)),
+    drop_words=(0.2, number(0, 1)),
+    after=lambda loss: loss(PROMPTED, (LATENTS, LATENTS, LABELS, LABELS), seeded()),
+)
+LIKE_IMAGES = (IMAGES, floats(2, 1, 12, 12, dtype=torch.float32))
+door(losses.edge_distance, x=LIKE_IMAGES, y=LIKE_IMAGES)
 door(
     losses.perceptual_distance,
     network=(SEES, a(classifier.ImageClassifier, vgg.VGGFeatures)),
@@ -816,6 +891,8 @@ door(
     losses.reconstruction_loss,
     network=(SEES, a(classifier.ImageClassifier) | NONE),
     perceptual_weight=(1.0, number(0)),
+    absolute_weight=(0.1, number(0)),
+    edge_weight=(0.1, number(0)),
     after=lambda loss: loss(IMAGES, IMAGES),
 )
 OBJECTIVE = dict(
@@ -883,8 +960,6 @@ door(emoji.as_images, x=(BYTES, Kind(lambda v: isinstance(v, Tensor) and v.dtype
 EMOJI = {"names": (torch.tensor([0, 5]), ints(2, high=1879), "names|styles"), "styles": (LABELS, ints(2, high=4))}
 door(emoji_captions.emoji_captions, **EMOJI)
 door(emoji_captions.draw_emoji_captions, **EMOJI, generator=(seeded(), GENERATOR))
-door(emoji_captions.parse_emoji, prompt=("noto: cat face", WORDS))
-door(emoji_captions.emoji_numbers, prompts=(["cat face"], several(WORDS), "prompts?"))
 door(emoji_splits.split_of_each, pictures=([("cat face", "noto")], several(several(WORDS, 2)), "pictures"))
 door(
     shapes.shapes,

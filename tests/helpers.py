@@ -1,12 +1,13 @@
 """What many tests build: a tiny model, a tiny training, a model on a GPU that is not there."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from ldm_teach.models.autoencoder import KLAutoencoder
-from ldm_teach.models.conditioning import ClassEncoder
+from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder, WordsAndStyleEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.theory.schedule import NoiseSchedule
@@ -45,14 +46,24 @@ def weights(module: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
-def make_tiny_model(seed: int = 0) -> LatentDiffusion:
+def make_class_encoder() -> ClassEncoder:
+    return ClassEncoder(num_classes=3, token_width=8, num_tokens=2)
+
+
+def make_prompt_encoder() -> WordsAndStyleEncoder:
+    return WordsAndStyleEncoder(("red", "blue", "heart"), ("oil", "ink"), max_words=2, token_width=8, depth=1, heads=2)
+
+
+def make_tiny_model(
+    seed: int = 0, make_encoder: Callable[[], ConditionEncoder] = make_class_encoder
+) -> LatentDiffusion:
     """A whole model of a few thousand parameters, none of them at zero: 12x12 images, 4x4x2 latents, three classes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LatentDiffusion(
             KLAutoencoder(image_size=(12, 12), latent_channels=2, widths=(16, 16), depths=(1, 2)),
             UNet(channels=2, widths=(16, 32), heads=(0, 2), token_width=8),
-            ClassEncoder(num_classes=3, token_width=8, num_tokens=2),
+            make_encoder(),
             NoiseSchedule.cosine(),
         )
         for parameter in model.parameters():

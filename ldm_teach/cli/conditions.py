@@ -13,7 +13,14 @@ from ldm_teach import checks
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
 from ldm_teach.data.shapes import shapes
-from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder, ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models.conditioning import (
+    ClassEncoder,
+    ConditionEncoder,
+    ImageEncoder,
+    MapEncoder,
+    TextEncoder,
+    WordsAndStyleEncoder,
+)
 from ldm_teach.words import did_you_mean
 
 EXAMPLE_CAPTIONS = (
@@ -22,6 +29,14 @@ EXAMPLE_CAPTIONS = (
     "a small green triangle",
     "a white cross left of a magenta circle",
     "a large yellow square, a cyan triangle and a black circle",
+)
+EXAMPLE_PROMPTS = (
+    "fluent: cat face",
+    "noto: cat face",
+    "twemoji: red heart",
+    "emojione: pizza",
+    "noto: a cat with sunglasses",
+    "flag",
 )
 FIRST_FOUR = ("0", "1", "2", "3")
 NUMBERED_SCENES = 1_000  # test scenes that have a number
@@ -45,6 +60,7 @@ def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sig
 
     ClassEncoder: numbers or names of classes (all).
     TextEncoder: captions (EXAMPLE_CAPTIONS).
+    WordsAndStyleEncoder: prompts, the style before a colon, words, or one of the two (EXAMPLE_PROMPTS).
     MapEncoder: numbers of test scenes, those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose
     pixels are classes (the first four).
     ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made grey, cut to
@@ -58,11 +74,15 @@ def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sig
         return requested_classes(encoder, words or [str(k) for k in range(encoder.config["num_classes"])])
     if isinstance(encoder, TextEncoder):
         return Requests(encoder.check(words or EXAMPLE_CAPTIONS), list(words or EXAMPLE_CAPTIONS))
+    if isinstance(encoder, WordsAndStyleEncoder):
+        return Requests(encoder.check(words or EXAMPLE_PROMPTS), list(words or EXAMPLE_PROMPTS))
     if isinstance(encoder, MapEncoder):
         return requested_maps(encoder, words or FIRST_FOUR)
     if isinstance(encoder, ImageEncoder):
         return requested_images(encoder, words or FIRST_FOUR, sigma)
-    raise ValueError(f"encoder is a {type(encoder).__name__}; want a Class-, Text-, Map- or ImageEncoder")
+    raise ValueError(
+        f"encoder is a {type(encoder).__name__}; want a Class-, Text-, WordsAndStyle-, Map- or ImageEncoder"
+    )
 
 
 def requested_classes(encoder: ClassEncoder, words: Sequence[str]) -> Requests:

@@ -40,8 +40,9 @@ def configure(commands: argparse._SubParsersAction) -> None:
         "--condition",
         nargs="+",
         help="one row each, by default all classes or a few of the rest: numbers of classes, or their names; captions "
-        "in quotes; for maps, numbers of test scenes or image files whose pixels are the classes; for blurred images, "
-        "numbers of test images, which --sigma blurs, or files of blurred images",
+        'in quotes, for emoji with a style, words or both, as "noto: cat face"; for maps, numbers of test scenes or '
+        "image files whose pixels are the classes; for blurred images, numbers of test images, which --sigma blurs, or "
+        "files of blurred images",
     )
     c.add_argument("--sigma", type=float, default=2.0, help="blur of test images by number, in pixels")
     weights = "guidance weights, one column each; by default the weight and the interval recommended for the condition"

@@ -1,6 +1,6 @@
-"""Emoji in words: what a caption says of a picture in training, and what a prompt asks for.
+"""Emoji in words: what a caption says of a picture in training, as a prompt would ask for it.
 
-A caption is "noto: cat face": the style, a colon, words. `emoji_numbers` makes it the tokens of a condition encoder.
+A caption is "noto: cat face": the style, a colon, words. A `WordsAndStyleEncoder` reads it.
 """
 
 import functools
@@ -13,7 +13,6 @@ from ldm_teach import checks
 from ldm_teach.data.emoji import EMOJI_STYLES, EmojiName, emoji_names, read_table
 from ldm_teach.paths import DATA
 from ldm_teach.theory.tensors import Draws, draw
-from ldm_teach.words import Prompt, parse_prompt
 
 MAX_EMOJI_WORDS = 12
 NAME_ALONE = 0.5  # the share of captions that say the name and nothing else
@@ -84,33 +83,3 @@ def spoken(phrases: Sequence[str], kind: float, amount: float, order: Sequence[f
         if len(words) + len(phrase.split()) <= MAX_EMOJI_WORDS:
             words += phrase.split()
     return " ".join(words)
-
-
-def parse_emoji(prompt: str) -> Prompt:
-    """What a prompt asks for: "noto: cat face" is Prompt("noto", ["cat", "face"]); None for a part that is missing.
-
-    Case, accents, articles and marks do not count. Raises ValueError for an unknown style or word, with the nearest
-    that are known, and for more than MAX_EMOJI_WORDS words.
-    """
-    return parse_prompt(checks.word("prompt", prompt), EMOJI_STYLES, vocabulary_numbers(), MAX_EMOJI_WORDS)
-
-
-@functools.cache
-def vocabulary_numbers() -> dict[str, int]:
-    """The number of each word: from 1 on, 0 is for none."""
-    return {word: number for number, word in enumerate(emoji_vocabulary(), start=1)}
-
-
-def emoji_numbers(prompts: Sequence[str]) -> Tensor:
-    """Prompts as tokens (B, 1 + MAX_EMOJI_WORDS) int64: the style from 1 on, then the words, from 1 on; 0 for none.
-
-    So a style is dropped by a 0 in the first column, the words by 0 in all others. Raises ValueError as `parse_emoji`,
-    and unless it is a list of str.
-    """
-    numbers = vocabulary_numbers()
-    tokens = torch.zeros(len(checks.words("prompts", prompts)), 1 + MAX_EMOJI_WORDS, dtype=torch.int64)
-    for row, prompt in zip(tokens, prompts, strict=True):
-        style, words = parse_emoji(prompt)
-        row[0] = 1 + EMOJI_STYLES.index(style) if style else 0
-        row[1 : 1 + len(words or ())] = torch.tensor([numbers[word] for word in words or ()])
-    return tokens

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.layers import ResidualBlock, grid_positions
-from ldm_teach.words import did_you_mean, split_words
+from ldm_teach.words import did_you_mean, parse_prompt, split_words
 
 
 class Guidance(NamedTuple):
@@ -77,6 +77,23 @@ class ClassEncoder(nn.Module):
         return self.table(labels).unflatten(1, self.null.shape)  # (B, L*C) -> (B, L, C)
 
 
+def each_once(name: str, words: Sequence[str]) -> list[str]:
+    """The words as a list. Raises ValueError for one that stands there twice, and for what is no list of str."""
+    if len(set(found := checks.words(name, words))) != len(found):
+        raise ValueError(f"{name} holds a word twice; want each word once")
+    return found
+
+
+def transformer(token_width: int, depth: int, heads: int) -> nn.TransformerEncoder:
+    """What lets the words of a caption see each other: (B, L, token_width) -> the same (Vaswani et al. 2017)."""
+    if token_width % heads:
+        raise ValueError(f"token_width is {token_width} and heads is {heads}; want a multiple of the heads")
+    layer = nn.TransformerEncoderLayer(
+        token_width, heads, 4 * token_width, dropout=0, activation="gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, depth, nn.LayerNorm(token_width), enable_nested_tensor=False)
+
+
 @checkpoint.registered
 class TextEncoder(nn.Module):
     """Captions as one token a word, made by a small transformer: (B,) str -> (B, max_words, token_width).
@@ -92,11 +109,7 @@ class TextEncoder(nn.Module):
     ):
         super().__init__()
         checks.counts(max_words=max_words, token_width=token_width, depth=depth, heads=heads)
-        if token_width % heads:
-            raise ValueError(f"token_width is {token_width} and heads is {heads}; want a multiple of the heads")
-        vocabulary = checks.words("vocabulary", vocabulary)
-        if len(set(vocabulary)) != len(vocabulary):
-            raise ValueError("vocabulary holds a word twice; want each word once")
+        vocabulary = each_once("vocabulary", vocabulary)
         self.config: dict[str, Any] = dict(
             vocabulary=vocabulary, max_words=max_words, token_width=token_width, depth=depth, heads=heads
         )
@@ -104,10 +117,7 @@ class TextEncoder(nn.Module):
         self.words = nn.Embedding(1 + len(vocabulary), token_width)
         # Of the size of the words: with positions a tenth as large the order of words was not learned.
         self.positions = nn.Parameter(torch.randn(max_words, token_width))
-        layer = nn.TransformerEncoderLayer(
-            token_width, heads, 4 * token_width, dropout=0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.transformer = nn.TransformerEncoder(layer, depth, nn.LayerNorm(token_width), enable_nested_tensor=False)
+        self.transformer = transformer(token_width, depth, heads)
         self.null = nn.Parameter(torch.randn(max_words, token_width))
 
     def check(self, captions: Sequence[str] | Tensor) -> Tensor:
@@ -135,6 +145,87 @@ class TextEncoder(nn.Module):
 
     def forward(self, numbers: Tensor) -> Tensor:
         return self.transformer(self.words(numbers) + self.positions)  # (B, L) -> (B, L, C)
+
+
+@checkpoint.registered
+class WordsAndStyleEncoder(nn.Module):
+    """Prompts of a style and words, "noto: cat face", as a token for each: (B,) str -> (B, 1 + max_words, token_width).
+
+    The style is a learned token; the words are read as by a TextEncoder. Either may be left out: "noto:" has the null
+    of the words, "cat face" that of the style, and "" is no condition at all. So each can be dropped apart, and have a
+    weight of its own (`guided.style_and_words`). vocabulary, styles: the words and the styles it knows, each once.
+    """
+
+    guidance = Guidance(2.0)
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        styles: Sequence[str],
+        max_words: int = 12,
+        token_width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+    ):
+        super().__init__()
+        checks.counts(max_words=max_words, token_width=token_width, depth=depth, heads=heads)
+        vocabulary, styles = each_once("vocabulary", vocabulary), each_once("styles", styles)
+        self.config: dict[str, Any] = dict(
+            vocabulary=vocabulary,
+            styles=styles,
+            max_words=max_words,
+            token_width=token_width,
+            depth=depth,
+            heads=heads,
+        )
+        self.numbers = {word: number for number, word in enumerate(vocabulary, start=1)}  # 0 is for none
+        self.words = nn.Embedding(1 + len(vocabulary), token_width)
+        self.positions = nn.Parameter(torch.randn(max_words, token_width))
+        self.transformer = transformer(token_width, depth, heads)
+        self.styles = nn.Parameter(torch.randn(len(styles), token_width))
+        self.null = nn.Parameter(torch.randn(1 + max_words, token_width))
+
+    def check(self, prompts: Sequence[str] | Tensor) -> Tensor:
+        """Prompts as numbers (B, 1 + max_words) int64: of the style, then of the words, 0 where there is none.
+
+        Case, accents, articles and marks do not count. Such a tensor is returned as it is. Raises ValueError for
+        anything else, for more than max_words words, and for an unknown style or word, with the nearest it knows.
+        """
+        longest, styles = self.config["max_words"], self.config["styles"]
+        if isinstance(prompts, Tensor):
+            if prompts.dtype != torch.int64 or prompts.ndim != 2 or prompts.shape[1] != 1 + longest:
+                raise ValueError(f"condition is {checks.describe(prompts)}; want prompts, or int64 (B, {1 + longest})")
+            return prompts
+        checks.words("condition", prompts)
+        numbers = torch.zeros(len(prompts), 1 + longest, dtype=torch.int64)
+        for row, prompt in zip(numbers, prompts, strict=True):
+            style, words = parse_prompt(prompt, styles, self.numbers, longest)
+            row[0] = 1 + styles.index(style) if style else 0
+            row[1 : 1 + len(words or ())] = torch.tensor([self.numbers[word] for word in words or ()])
+        return numbers
+
+    def drop(
+        self, prompts: Sequence[str] | Tensor, *, style: Tensor | bool = False, words: Tensor | bool = False
+    ) -> Tensor:
+        """What `check` returns, without the style or the words: (B, 1 + max_words) int64.
+
+        style, words: whether it is dropped, True or False for all prompts, or (B,) bool. Raises ValueError as `check`.
+        """
+        numbers = self.check(prompts)
+        no_style, no_words = self._rows("style", style, numbers), self._rows("words", words, numbers)  # (B, 1) each
+        left_out = torch.cat([no_style, no_words.expand(-1, self.config["max_words"])], dim=1)
+        return numbers.masked_fill(left_out, 0)
+
+    def _rows(self, name: str, part: Tensor | bool, numbers: Tensor) -> Tensor:
+        if not isinstance(part, Tensor):
+            return numbers.new_full((len(numbers), 1), checks.flag(name, part), dtype=torch.bool)
+        return checks.same_device(name, checks.shaped(name, part, len(numbers), dtype=torch.bool), numbers)[:, None]
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        style, words = numbers[:, 0], numbers[:, 1:]
+        tokens = self.transformer(self.words(words) + self.positions)  # (B, L - 1) -> (B, L - 1, C)
+        tokens = torch.where(words.any(dim=1)[:, None, None], tokens, self.null[1:])
+        return torch.cat([torch.cat([self.null[:1], self.styles])[style][:, None], tokens], dim=1)  # (B, L, C)
 
 
 class SpatialTokens(nn.Module):

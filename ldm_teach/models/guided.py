@@ -1,17 +1,18 @@
 """Guidance of a whole model: each way of guiding is a function (model, condition, scale) -> denoiser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.models.classifier import NoisyClassifier
+from ldm_teach.models.conditioning import WordsAndStyleEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.pixels import Pixels
 from ldm_teach.processes import gathered, position
 from ldm_teach.progress import progress
-from ldm_teach.theory.guidance import classifier_guidance, clip_x0, rescaled
+from ldm_teach.theory.guidance import classifier_guidance, clip_x0, nested_guidance, rescaled
 from ldm_teach.theory.samplers import Sampler, dpm_solver
 from ldm_teach.theory.schedule import Denoiser
 from ldm_teach.theory.tensors import Share
@@ -72,6 +73,23 @@ def clipped_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Den
         raise ValueError(f"model works on {type(model.autoencoder).__name__}; want a model of pixels of one channel")
     black, white = ((value - float(model.latent_mean)) / float(model.latent_std) for value in (-1, 1))
     return clip_x0(model.denoiser(condition, w=scale), model.schedule, black, white)
+
+
+def style_and_words(
+    model: LatentDiffusion, prompts: Sequence[str] | Tensor, w_style: float | Tensor, w_words: float | Tensor
+) -> Denoiser:
+    """Guidance with a weight for the style and one for the words, each a number, or (B,) for each sample its own.
+
+    The `nested_guidance` of the words within the style. With equal weights it is `model.denoiser(prompts, w=w)`; where
+    a prompt has only one of the two, only that one's weight counts. Raises ValueError for a model of another condition.
+    """
+    makes_denoisers(model)
+    encoder = model.encoder
+    if not isinstance(encoder, WordsAndStyleEncoder):
+        raise ValueError(f"model reads its condition with {type(encoder).__name__}; want a WordsAndStyleEncoder")
+    numbers = encoder.check(prompts)
+    style = model.denoiser(encoder.drop(numbers, words=True))
+    return nested_guidance(model.denoiser(numbers), style, model.denoiser(), w_style, w_words)
 
 
 @torch.no_grad()

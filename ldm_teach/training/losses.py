@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ldm_teach import checks
+from ldm_teach.data.emoji import as_images
 from ldm_teach.models.autoencoder import DiagonalGaussian
 from ldm_teach.models.classifier import ImageClassifier
+from ldm_teach.models.conditioning import WordsAndStyleEncoder
 from ldm_teach.models.critic import CriticizedAutoencoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.vector_quantization import Codes
@@ -37,6 +39,44 @@ def mirrored(loss):
         return loss(model, (torch.where(chosen[:, None, None, None], x.flip(-1), x), *rest), generator)
 
     return on_mirrored
+
+
+def of_bytes(loss):
+    """The same loss on batches whose images x (B, C, H, W) are uint8: a quarter of the memory of float32 ones."""
+    checks.function("loss", loss, "(model, batch, generator)")
+
+    def on_bytes(model: nn.Module, batch: tuple[Tensor, ...], generator: Draws) -> Tensor:
+        x, *rest = batch
+        return loss(model, (as_images(x), *rest), generator)
+
+    return on_bytes
+
+
+def jittered(loss, shift: float = 0.06, zoom: float = 0.15):
+    """The same loss on batches (x (B, C, H, W), ...), each image on white moved and made larger or smaller at random.
+
+    shift: up to which part of its side.  zoom: by up to which factor, 1 - zoom to 1 + zoom.
+    """
+    checks.function("loss", loss, "(model, batch, generator)")
+    shift, zoom = checks.between("shift", shift, 0, 1), checks.between("zoom", zoom, 0, 0.9)
+
+    def on_jittered(model: nn.Module, batch: tuple[Tensor, ...], generator: Draws) -> Tensor:
+        x, *rest = batch
+        u = 2 * draw(torch.rand, (len(x), 3), x, generator) - 1  # in [-1, 1]
+        theta = torch.zeros(len(x), 2, 3, dtype=x.dtype, device=x.device)
+        theta[:, 0, 0] = theta[:, 1, 1] = 1 + zoom * u[:, 0]
+        theta[:, :, 2] = 2 * shift * u[:, 1:]
+        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        return loss(model, (F.grid_sample(x - 1, grid, align_corners=False) + 1, *rest), generator)
+
+    return on_jittered
+
+
+def judgement_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor, Tensor], generator: Draws) -> Tensor:
+    """Cross-entropies of a PictureJudge in nats, added: batches (x (B, C, H, W), names, styles, groups (B,) each)."""
+    x, *labels = batch
+    parts = zip(model(x), labels, strict=True)
+    return torch.stack([F.cross_entropy(logits, y, label_smoothing=0.05) for logits, y in parts]).sum()
 
 
 def perceptual_distance(network: ImageClassifier | VGGFeatures, x: Tensor, y: Tensor) -> Tensor:
@@ -75,19 +115,41 @@ def codebook_loss(codes: Codes, commitment: float = 0.25) -> Tensor:
     return F.mse_loss(codes.quantized, codes.z.detach()) + commitment * F.mse_loss(codes.z, codes.quantized.detach())
 
 
-def reconstruction_loss(network: ImageClassifier | VGGFeatures | None, perceptual_weight: float):
-    """(x, y) -> mean squared error a pixel + perceptual_weight * perceptual_distance(network, x, y): scalar.
+def edge_distance(x: Tensor, y: Tensor) -> Tensor:
+    """Mean absolute difference of the steps from pixel to pixel, down and to the right, of images (B, C, H, W): scalar.
 
-    `network` = None leaves the perceptual term out.
+    A blurred edge costs what it lacks in height. Source: Mathieu et al. 2016, eq. 6, with exponent 1.
     """
+    checks.same_shape(x=x, y=y)
+    difference = checks.shaped("x", x, "B", "C", "H", "W") - y
+    return difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
 
+
+def reconstruction_loss(
+    network: ImageClassifier | VGGFeatures | None,
+    perceptual_weight: float,
+    absolute_weight: float = 0.0,
+    edge_weight: float = 0.0,
+):
+    """(x, y) -> mean squared error a pixel + each weight times its distance: scalar.
+
+    That of perceptual_weight is perceptual_distance(network, x, y), of absolute_weight the mean absolute error, of
+    edge_weight edge_distance(x, y). `network` = None leaves the perceptual term out.
+    """
     checks.instance("network", network, ImageClassifier, VGGFeatures, type(None))
     perceptual_weight = checks.between("perceptual_weight", perceptual_weight, 0, math.inf)
+    absolute_weight = checks.between("absolute_weight", absolute_weight, 0, math.inf)
+    edge_weight = checks.between("edge_weight", edge_weight, 0, math.inf)
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
-        if network is None or not perceptual_weight:
-            return F.mse_loss(x, y)
-        return F.mse_loss(x, y) + perceptual_weight * perceptual_distance(network.to(x.device), x, y)
+        value = F.mse_loss(x, y)
+        if network is not None and perceptual_weight:
+            value = value + perceptual_weight * perceptual_distance(network.to(x.device), x, y)
+        if absolute_weight:
+            value = value + absolute_weight * F.l1_loss(x, y)
+        if edge_weight:
+            value = value + edge_weight * edge_distance(x, y)
+        return value
 
     return distance
 
@@ -104,12 +166,14 @@ def autoencoder_loss(
     regularizer: Callable[[Any], Tensor],
     weight: float,
     perceptual_weight: float,
+    absolute_weight: float = 0.0,
+    edge_weight: float = 0.0,
 ):
     """reconstruction_loss + weight * regularizer(posterior or codes): Rombach et al. 2022, appendix G, without critic.
 
     Returns a loss on batches (x (B, C, H, W), ...) for an autoencoder.
     """
-    distance = reconstruction_loss(network, perceptual_weight)
+    distance = reconstruction_loss(network, perceptual_weight, absolute_weight, edge_weight)
     penalty = checked(regularizer)
     weight = checks.between("weight", weight, 0, math.inf)
 
@@ -232,6 +296,29 @@ def on_images(loss):
         return loss(model, (*moments, condition), generator)
 
     return encoding
+
+
+def captioned(loss, say, *, drop_style: float, drop_words: float):
+    """A loss of posterior moments, on batches (mean, std, names, styles): captions are drawn anew in each step.
+
+    say(names (B,), styles (B,), generator) -> prompts, which the WordsAndStyleEncoder of the LatentDiffusion reads.
+    drop_style, drop_words: how often the style alone, and the words alone, are dropped; never both, which is left to
+    the loss (`diffusion_loss(drop=...)`). Raises ValueError for probabilities whose sum is above 1.
+    """
+    checks.function("loss", loss, "(model, batch, generator)")
+    checks.function("say", say, "(names, styles, generator)")
+    checks.between("drop_words", drop_words, 0, 1)
+    checks.between("drop_style", drop_style, 0, 1 - drop_words)
+
+    def on_captions(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor, Tensor], generator: Draws) -> Tensor:
+        mean, std, names, styles = batch
+        encoder = cast(WordsAndStyleEncoder, getattr(model, "module", model).encoder)
+        prompts = encoder.check(say(names, styles, generator)).to(mean.device)
+        u = draw(torch.rand, mean.shape[:1], mean, generator)
+        prompts = encoder.drop(prompts, style=u < drop_style, words=u >= 1 - drop_words)
+        return loss(model, (mean, std, prompts), generator)
+
+    return on_captions
 
 
 def noisy_classification_loss(schedule: NoiseSchedule, *, num_steps: int | None = None):

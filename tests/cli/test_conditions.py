@@ -6,12 +6,20 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ldm_teach.cli.conditions import EXAMPLE_CAPTIONS, requested
+from ldm_teach.cli.conditions import EXAMPLE_CAPTIONS, EXAMPLE_PROMPTS, requested
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import KINDS, MAX_WORDS, WORDS, held_out, parse
+from ldm_teach.data.emoji import EMOJI_STYLES
+from ldm_teach.data.emoji_captions import emoji_vocabulary
 from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
 from ldm_teach.data.shapes import shapes
-from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models.conditioning import (
+    ClassEncoder,
+    ImageEncoder,
+    MapEncoder,
+    TextEncoder,
+    WordsAndStyleEncoder,
+)
 
 CLASSES = ClassEncoder(token_width=8)
 
@@ -49,6 +57,14 @@ def test_captions_are_their_own_names():
     assert torch.equal(asked.condition, TEXT.check(captions))
     assert asked.names == captions and asked.pictures is None
     assert requested(TEXT).names == list(EXAMPLE_CAPTIONS)
+
+
+def test_prompts_are_their_own_names_and_those_given_without_words_are_understood():
+    encoder = WordsAndStyleEncoder(emoji_vocabulary(), EMOJI_STYLES, token_width=8, heads=2)
+    prompts = ["noto: a cat with sunglasses", "flag"]
+    asked = requested(encoder, prompts)
+    assert torch.equal(asked.condition, encoder.check(prompts)) and asked.names == prompts and asked.pictures is None
+    assert requested(encoder).names == list(EXAMPLE_PROMPTS)
 
 
 def test_the_captions_given_without_words_are_of_a_kind_that_training_says():
@@ -122,7 +138,7 @@ def test_an_image_of_another_size_and_colour_is_made_grey_and_resized_without_al
         (BLUR, ["a" * 300], 2.0, "or the path of an image file"),
         (BLUR, None, 0.0, "sigma is 0.0; want a number above 0"),
         (BLUR, None, 9.5, "sigma is 9.5; want at most 9 pixels for images of 28x28"),
-        (nn.Identity(), None, 2.0, "encoder is a Identity; want a Class-, Text-, Map- or ImageEncoder"),
+        (nn.Identity(), None, 2.0, "encoder is a Identity; want a Class-, Text-, WordsAndStyle-, Map- or ImageEncoder"),
     ],
 )
 def test_bad_words(encoder, words, sigma, message):

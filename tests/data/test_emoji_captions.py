@@ -1,4 +1,4 @@
-"""Emoji in words: captions say the truth and differ, the same from the same generator; prompts are understood."""
+"""Emoji in words: captions say the truth and differ, the same from the same generator, in words of the vocabulary."""
 
 from collections import Counter
 
@@ -10,11 +10,9 @@ from ldm_teach.data.emoji_captions import (
     MAX_EMOJI_WORDS,
     draw_emoji_captions,
     emoji_captions,
-    emoji_numbers,
     emoji_vocabulary,
-    parse_emoji,
 )
-from ldm_teach.words import Prompt
+from ldm_teach.words import parse_prompt
 from tests.helpers import seeded
 
 
@@ -61,19 +59,17 @@ def test_the_same_generator_draws_the_same_captions(train):
 
 
 def test_every_caption_of_training_is_understood(train):
-    captions = draw_emoji_captions(train.names, train.styles, seeded())
-    tokens = emoji_numbers(captions)
-    assert tokens.shape == (len(captions), 1 + MAX_EMOJI_WORDS) and tokens.dtype == torch.int64
-    assert torch.equal(tokens[:, 0], 1 + train.styles) and int(tokens[:, 1].min()) >= 1
-    words = ("", *emoji_vocabulary())
-    for caption, row in list(zip(captions, tokens.tolist(), strict=True))[::50]:
-        assert caption.split(": ")[1] == " ".join(words[number] for number in row[1:] if number)
+    names, styles, vocabulary = train.names[::7], train.styles[::7], set(emoji_vocabulary())
+    for caption, style in zip(draw_emoji_captions(names, styles, seeded()), styles.tolist(), strict=True):
+        prompt = parse_prompt(caption, EMOJI_STYLES, vocabulary, MAX_EMOJI_WORDS)
+        assert prompt == (EMOJI_STYLES[style], caption.split(": ")[1].split())
 
 
 @pytest.mark.parametrize("split", ["pairs", "names"])
 def test_the_names_of_held_out_pictures_are_in_the_vocabulary(split):
     part = emoji(split)
-    assert (emoji_numbers(emoji_captions(part.names, part.styles))[:, :2] > 0).all()
+    for caption in emoji_captions(part.names, part.styles):
+        assert parse_prompt(caption, EMOJI_STYLES, emoji_vocabulary(), MAX_EMOJI_WORDS).words
 
 
 def test_the_vocabulary_is_sorted_and_holds_each_word_once():
@@ -84,7 +80,6 @@ def test_the_vocabulary_is_sorted_and_holds_each_word_once():
 @pytest.mark.parametrize(
     "prompt, style, words",
     [
-        ("noto: cat face", "noto", ["cat", "face"]),
         ("noto: a cat with sunglasses", "noto", ["cat", "with", "sunglasses"]),
         ("Twemoji :  RED heart!", "twemoji", ["red", "heart"]),
         ("cat, face", None, ["cat", "face"]),
@@ -94,28 +89,15 @@ def test_the_vocabulary_is_sorted_and_holds_each_word_once():
         ("flag: Vietnam", None, ["flag", "vietnam"]),
         ("noto: flag: Vietnam", "noto", ["flag", "vietnam"]),
         ("fluent:", "fluent", None),
-        ("", None, None),
-        (": cat", None, ["cat"]),
     ],
 )
 def test_what_a_user_types(prompt, style, words):
-    assert parse_emoji(prompt) == Prompt(style, words)
-
-
-def test_a_missing_part_is_zero_in_the_tokens():
-    both, no_style, no_words, nothing = emoji_numbers(["noto: cat face", "cat face", "noto:", ""])
-    assert both[0] == 2 == no_words[0] and no_style[0] == 0 and (both[1:3] > 0).all()
-    assert torch.equal(both[1:], no_style[1:]) and not no_words[1:].any() and not nothing.any()
+    assert parse_prompt(prompt, EMOJI_STYLES, emoji_vocabulary(), MAX_EMOJI_WORDS) == (style, words)
 
 
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: parse_emoji("noto: hart"), "unknown word 'hart'; did you mean .*'heart'"),
-        (lambda: parse_emoji("notto: cat"), "unknown style 'notto'; want one of fluent, .*; did you mean 'noto'?"),
-        (lambda: parse_emoji("noto"), "unknown word 'noto'; did you mean 'noto:'"),
-        (lambda: parse_emoji("qqqqqqqq"), "unknown word 'qqqqqqqq'; no word that it knows is near"),
-        (lambda: parse_emoji("cat " * 13), "has 13 words; want at most 12"),
         (lambda: emoji_captions(torch.tensor([5000]), torch.tensor([0])), "names holds numbers .*; want 0 to 1879"),
         (lambda: emoji_captions(torch.tensor([0]), torch.tensor([5])), "styles holds numbers .*; want 0 to 4"),
         (lambda: emoji_captions(torch.tensor([0]), torch.tensor([1, 2])), "styles is"),

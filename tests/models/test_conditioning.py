@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from ldm_teach.models import checkpoint
-from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models.conditioning import (
+    ClassEncoder,
+    ImageEncoder,
+    MapEncoder,
+    TextEncoder,
+    WordsAndStyleEncoder,
+)
 
 
 def test_class_encoder():
@@ -30,6 +36,7 @@ def test_bad_labels(labels, words):
 
 
 WORDS = ("a", "red", "blue", "circle", "square", "above", ",")
+STYLES = ("oil", "ink")
 
 
 def make_encoders() -> dict[str, torch.nn.Module]:
@@ -39,6 +46,7 @@ def make_encoders() -> dict[str, torch.nn.Module]:
         return dict(
             label=ClassEncoder(num_classes=3, token_width=16, num_tokens=2).eval(),
             text=TextEncoder(WORDS, max_words=6, token_width=16, depth=1, heads=2).eval(),
+            prompt=WordsAndStyleEncoder(WORDS, STYLES, max_words=5, token_width=16, depth=1, heads=2).eval(),
             map=MapEncoder(num_classes=5, image_size=(12, 12), token_width=16).eval(),
             image=ImageEncoder(image_channels=1, image_size=(10, 12), token_width=16).eval(),
         )
@@ -47,12 +55,13 @@ def make_encoders() -> dict[str, torch.nn.Module]:
 CONDITIONS = dict(
     label=torch.tensor([0, 2]),
     text=["a red circle", "a blue square above"],
+    prompt=["ink: a red circle", "blue square above"],
     map=torch.arange(288).reshape(2, 12, 12) % 5,
     image=torch.linspace(-1, 1, 240).reshape(2, 1, 10, 12),
 )
 
 
-LENGTHS = dict(label=2, text=6, map=16, image=16)
+LENGTHS = dict(label=2, text=6, prompt=6, map=16, image=16)
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -91,6 +100,34 @@ def test_the_order_of_words_matters_and_padding_does_not_hide_it():
     assert numbers.tolist() == [[1, 2, 4, 0, 0, 0]] and torch.equal(encoder.check(numbers), numbers)
 
 
+def test_a_part_that_a_prompt_leaves_out_is_its_part_of_the_null_and_touches_no_other():
+    encoder = make_encoders()["prompt"]
+    numbers = encoder.check(["ink: a red circle", "Red circle!", "ink:", ""])  # an article is no word of a prompt
+    assert numbers.tolist() == [[2, 2, 4, 0, 0, 0], [0, 2, 4, 0, 0, 0], [2, 0, 0, 0, 0, 0], [0] * 6]
+    both, no_style, no_words, nothing = encoder(numbers)
+    assert torch.equal(nothing, encoder.null)
+    assert torch.equal(no_style[0], encoder.null[0]) and torch.equal(no_words[1:], encoder.null[1:])
+    torch.testing.assert_close(both, torch.cat([no_words[:1], no_style[1:]]))
+    assert not torch.allclose(both, nothing) and torch.equal(encoder.check(numbers), numbers)
+
+
+def test_style_and_words_are_dropped_apart_in_all_rows_or_in_some():
+    encoder = make_encoders()["prompt"]
+    numbers = encoder.check(["ink: red circle", "oil: blue square"])
+    assert torch.equal(encoder.drop(numbers), numbers)
+    assert torch.equal(encoder.drop(numbers, style=True), encoder.check(["red circle", "blue square"]))
+    assert torch.equal(encoder.drop(numbers, words=True), encoder.check(["ink:", "oil:"]))
+    some = encoder.drop(numbers, style=torch.tensor([True, False]), words=torch.tensor([True, True]))
+    assert torch.equal(some, encoder.check(["", "oil:"]))
+    assert torch.equal(numbers, encoder.check(["ink: red circle", "oil: blue square"]))  # itself left as it was
+
+
+def test_the_order_of_the_words_of_a_prompt_matters():
+    encoder = make_encoders()["prompt"]
+    first, second = encoder(encoder.check(["red circle", "circle red"])).square().sum(1)
+    assert not torch.allclose(first, second, rtol=1e-3)
+
+
 def test_spatial_tokens_lie_where_their_square_lies():
     """A change in one square of four pixels changes its token and, through two convolutions, those near it."""
     encoder = MapEncoder(num_classes=2, image_size=(32, 32), token_width=16).eval()
@@ -113,6 +150,11 @@ def test_spatial_tokens_lie_where_their_square_lies():
         ("text", [""], "has 0 words; want 1 to 6"),
         ("text", [3], r"condition is \[3\]; want a list of str"),
         ("text", torch.zeros(2, 6), r"condition is a float32 tensor of shape \(2, 6\); want captions, or int64"),
+        ("prompt", "ink: red", "condition is 'ink: red'; want a list of str"),
+        ("prompt", ["ink: rad circle"], "has the unknown word 'rad'; did you mean 'red'"),
+        ("prompt", ["inc: red"], "has the unknown style 'inc'; want one of oil, ink; did you mean 'ink'"),
+        ("prompt", ["red " * 6], "has 6 words; want at most 5"),
+        ("prompt", torch.zeros(2, 5, dtype=torch.int64), r"want prompts, or int64 \(B, 6\)"),
         ("map", torch.zeros(2, 12, 12), r"want maps, int64 of shape \(B, 12, 12\)"),
         ("map", torch.full((2, 12, 12), 5), "condition holds map values from 5 to 5; want classes from 0 to 4"),
         ("map", [1, 2], r"condition is \[1, 2\]; want maps"),
@@ -128,3 +170,5 @@ def test_bad_conditions(name, condition, words):
 def test_a_word_twice_in_the_vocabulary():
     with pytest.raises(ValueError, match="vocabulary holds a word twice"):
         TextEncoder(("a", "a"))
+    with pytest.raises(ValueError, match="styles holds a word twice"):
+        WordsAndStyleEncoder(("a", "b"), ("c", "c"))

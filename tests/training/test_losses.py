@@ -3,33 +3,41 @@ import copy
 import pytest
 import torch
 
+from ldm_teach.data.emoji import as_images
 from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder
 from ldm_teach.models.classifier import ImageClassifier
 from ldm_teach.models.critic import CriticizedAutoencoder, PatchCritic
+from ldm_teach.models.picture_judge import PictureJudge
 from ldm_teach.models.vector_quantization import Codes, VQAutoencoder
 from ldm_teach.theory.parameterization import v_from_eps
 from ldm_teach.theory.schedule import NoiseSchedule
-from ldm_teach.theory.tensors import Share
+from ldm_teach.theory.tensors import Share, draw
 from ldm_teach.training.batches import Batches
-from ldm_teach.training.loop import fit, update_average
+from ldm_teach.training.loop import constant, fit, update_average
 from ldm_teach.training.losses import (
     adaptive_weight,
     adversarial_loss,
     autoencoder_loss,
+    captioned,
     classification_loss,
     codebook_loss,
     diffusion_loss,
+    edge_distance,
     hinge_loss,
+    jittered,
+    judgement_loss,
     kl_per_element,
     kl_per_image,
     mirrored,
     noisy_classification_loss,
+    of_bytes,
     on_images,
     perceptual_distance,
+    reconstruction_loss,
     score_matching_loss,
     spread_timesteps,
 )
-from tests.helpers import latents, make_tiny_model, seeded, weights
+from tests.helpers import latents, make_prompt_encoder, make_tiny_model, seeded, weights
 
 
 def test_diffusion_loss_is_its_formula():
@@ -60,7 +68,28 @@ def score_of_standard_noise(x, sigma):
 
 
 SCHEDULE = NoiseSchedule.cosine()
+
+
+def say(names: torch.Tensor, styles: torch.Tensor, generator) -> list[str]:
+    """A caption of the style and, as the draw has it, one of two words of the name: "ink: red heart" """
+    first = draw(torch.rand, names.shape, torch.zeros(()), generator) < 0.5
+    words = [("red", "blue"), ("blue", "heart"), ("heart", "red")]
+    pairs = zip(names.tolist(), styles.tolist(), first.tolist(), strict=True)
+    return [f"{('oil', 'ink')[style]}: {words[name][one]}" for name, style, one in pairs]
+
+
+def prompted_batch(n: int = 12) -> tuple[torch.Tensor, ...]:
+    """Posterior moments, names and styles."""
+    return *latents(n), torch.arange(n) % 2
+
+
 IN_SHARES = {
+    "captioned": (
+        captioned(diffusion_loss(SCHEDULE, drop=0.3), say, drop_style=0.2, drop_words=0.3),
+        make_tiny_model(make_encoder=make_prompt_encoder),
+        prompted_batch(),
+    ),
+    "jittered": (jittered(lambda model, batch, generator: batch[0].square().mean()), None, latents(12)),
     "diffusion": (diffusion_loss(SCHEDULE, drop=0.3), make_tiny_model(), latents(12)),
     "noisy classification": (
         noisy_classification_loss(SCHEDULE),
@@ -310,3 +339,83 @@ def test_images_encoded_in_the_step_give_the_loss_of_their_moments():
     assert torch.equal(on_images(loss)(model, (x, y), seeded(1)), loss(model, (*moments, y), seeded(1)))
     on_images(loss)(model, (x, y), seeded()).backward()
     assert all(p.grad is None for p in model.autoencoder.parameters()) and model.encoder.null.grad is not None
+
+
+def test_captions_are_drawn_in_the_step_and_dropped_in_part_at_the_stated_rates():
+    model, n, rates = make_tiny_model(make_encoder=make_prompt_encoder), 20_000, dict(drop_style=0.1, drop_words=0.2)
+    batch, seen = prompted_batch(n), []
+    loss = captioned(lambda model, batch, generator: seen.append(batch[2]) or batch[0].mean(), say, **rates)
+    loss(model, batch, seeded(1))
+    loss(model, batch, seeded(2))
+    first, second = seen
+    assert not torch.equal(first, second) and not first[:, 2].any()
+    no_style, no_words = first[:, 0] == 0, first[:, 1] == 0
+    for found, p in ((no_style, 0.1), (no_words, 0.2)):
+        assert abs(float(found.double().mean()) - p) < 4 * (p * (1 - p) / n) ** 0.5
+    assert not (no_style & no_words).any()
+    assert torch.equal(first[~no_style, 0], 1 + batch[3][~no_style])
+    allowed = torch.tensor([[1, 2], [2, 3], [3, 1]])[batch[2]]  # the words of each name
+    assert (allowed == first[:, 1:2]).any(1)[~no_words].all()
+
+
+def test_a_captioned_training_resumes_to_the_very_weights_of_one_that_was_not_stopped(tmp_path):
+    def steps(num_steps, **settings):
+        model = make_tiny_model(make_encoder=make_prompt_encoder)
+        loss = captioned(diffusion_loss(model.schedule, drop=0.1), say, drop_style=0.2, drop_words=0.2)
+        batches = Batches(*prompted_batch(32), batch_size=8)
+        for _ in fit(model, loss, batches, num_steps=num_steps, decay=constant, device="cpu", **settings):
+            pass
+        return weights(model)
+
+    whole, half = steps(6), steps(3, directory=tmp_path)
+    assert not torch.equal(half, whole)
+    assert torch.equal(steps(6, directory=tmp_path, resume=True), whole)
+
+
+def test_images_of_bytes_are_what_they_mean():
+    x = torch.tensor([[[[0, 255]]]], dtype=torch.uint8)
+    assert of_bytes(lambda model, batch, generator: batch[0])(None, (x, x), None).tolist() == [[[[-1.0, 1.0]]]]
+    assert torch.equal(of_bytes(lambda model, batch, generator: batch[0])(None, (x,), None), as_images(x))
+
+
+def test_jittered_images_move_on_white_and_stay_as_they_are_without_room():
+    x = torch.ones(200, 1, 16, 16)
+    x[:, :, 6:10, 6:10] = -1
+    same = lambda model, batch, generator: batch
+    moved, labels = jittered(same, shift=0.2, zoom=0.2)(None, (x, torch.arange(200)), seeded())
+    assert torch.equal(labels, torch.arange(200)) and float(moved[:, :, 0, 0].min()) == 1
+    dark = (1 - moved).flatten(1).sum(1)  # 32 where nothing is enlarged: area goes with the square of the zoom
+    assert 20 < float(dark.min()) < 26 and 42 < float(dark.max()) < 52
+    rows = (1 - moved).sum((1, 3))  # (B, H)
+    centres = (rows * torch.arange(16)).sum(1) / rows.sum(1)
+    assert float(centres.min()) < 5.5 and float(centres.max()) > 9.5
+    torch.testing.assert_close(jittered(same, shift=0, zoom=0)(None, (x,), seeded())[0], x)
+
+
+def test_edges_cost_what_they_lack_and_a_shift_in_brightness_nothing():
+    x = torch.zeros(1, 1, 4, 4)
+    x[..., 2:] = 1  # a step of height 1 between two columns: 4 of 12 differences to the right
+    assert float(edge_distance(x, x + 0.5)) == 0
+    torch.testing.assert_close(edge_distance(x, torch.zeros_like(x)), torch.tensor(1 / 3))
+
+
+def test_reconstruction_loss_adds_absolute_and_edge_errors():
+    x, y = (torch.rand(2, 1, 8, 8, generator=seeded(seed)) for seed in (1, 2))
+    plain, loss = reconstruction_loss(None, 0), reconstruction_loss(None, 0, absolute_weight=0.1, edge_weight=0.2)
+    torch.testing.assert_close(loss(x, y), plain(x, y) + 0.1 * (x - y).abs().mean() + 0.2 * edge_distance(x, y))
+
+
+def test_judgement_loss_of_a_judge_that_knows_nothing_is_the_sum_of_three_logs():
+    silent = lambda x: (torch.zeros(2, 7), torch.zeros(2, 5), torch.zeros(2, 3))
+    labels = torch.tensor([0, 1])
+    value = judgement_loss(silent, (torch.zeros(2, 3, 8, 8), labels, labels, labels), None)
+    torch.testing.assert_close(value, torch.tensor(7.0 * 5 * 3).log())
+
+
+def test_a_judge_learns_names_styles_and_groups_together():
+    model = PictureJudge(4, 2, 2, 1, (4, 4, 4, 4), 4)
+    loss = judgement_loss(
+        model, (torch.rand(2, 1, 16, 16, generator=seeded()), *torch.tensor([[0, 3], [0, 1], [1, 0]])), None
+    )
+    loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
