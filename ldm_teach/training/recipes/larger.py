@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ldm_teach.data.image_folder import ImageFolder
 from ldm_teach.data.image_sets import image_dataset
-from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
@@ -25,8 +24,8 @@ from ldm_teach.theory.schedule import NoiseSchedule
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import FitSettings, Loss, constant, cosine_decay
 from ldm_teach.training.losses import autoencoder_loss, diffusion_loss, kl_per_element, mirrored, on_images
-from ldm_teach.training.recipes.latent import posterior_moments
-from ldm_teach.training.recipes.recipe import Build, Training, run_folder, seeded
+from ldm_teach.training.recipes.latent import first_stage, posterior_moments
+from ldm_teach.training.recipes.recipe import Build, Training, seeded
 
 SCHEDULE = NoiseSchedule.cosine()
 QUICK_IMAGES = 256
@@ -135,20 +134,6 @@ def labelled(plan: Plan, quick: bool, images: Path | None) -> tuple[Tensor | Ima
     return folder, folder.labels
 
 
-def first_stage(plan: Plan, quick: bool) -> KLAutoencoder:
-    """The trained autoencoder of a plan: kept among the shipped models, or under runs/.
-
-    Raises FileNotFoundError that says how to train it.
-    """
-    name = f"{plan.name}-autoencoder"
-    shipped = {} if quick else checkpoint.shipped()
-    where = shipped.get(name, run_folder(name, quick))
-    if not (where / "model.json").is_file():
-        command = f"python -m ldm_teach train {name}{' --quick' * quick}"
-        raise FileNotFoundError(f"{where} holds no autoencoder yet: first `{command}`, on the same images")
-    return KLAutoencoder.load(where)
-
-
 def perceptual_network() -> VGGFeatures:
     """VGG-16 with torchvision's weights. Raises FileNotFoundError where they can be found neither here nor there."""
     try:
@@ -172,7 +157,7 @@ def both_stages(full: Plan) -> dict[str, Build]:
 
     def of_classes(quick: bool = False, images: Path | None = None) -> Training:
         plan = QUICK[full.name] if quick else full
-        trained = first_stage(plan, quick)
+        trained = first_stage(f"{full.name}-autoencoder", quick)
         x, y = labelled(plan, quick, images)
         model = plan.new_model(trained, num_classes=int(y.max()) + 1)
         batches = Batches(x, y, batch_size=min(plan.batch_size, len(x)), seed=plan.second.seed)

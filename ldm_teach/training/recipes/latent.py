@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
+from ldm_teach.data.emoji import as_images
 from ldm_teach.data.fashion import fashion_mnist
+from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
@@ -15,13 +17,30 @@ from ldm_teach.theory.schedule import NoiseSchedule
 from ldm_teach.training.batches import Batches
 from ldm_teach.training.loop import FitSettings
 from ldm_teach.training.losses import diffusion_loss
-from ldm_teach.training.recipes.recipe import Build, Training, seeded
+from ldm_teach.training.recipes.recipe import Build, Training, run_folder, seeded
+
+
+def first_stage(name: str, quick: bool) -> KLAutoencoder:
+    """The autoencoder of a recipe: kept among the shipped models, or under runs/.
+
+    Raises FileNotFoundError that says how to train it.
+    """
+    shipped = {} if quick else checkpoint.shipped()
+    where = shipped.get(name, run_folder(name, quick))
+    if not (where / "model.json").is_file():
+        command = f"python -m ldm_teach train {name}{' --quick' * quick}"
+        raise FileNotFoundError(f"{where} holds no autoencoder yet: first `{command}`, on the same images")
+    return KLAutoencoder.load(where)
 
 
 @torch.no_grad()
 def posterior_moments(autoencoder: Autoencoder | Pixels, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once."""
-    posteriors = [autoencoder.encode(chunk) for chunk in progress(x.split(batch_size), "encoding", "batch")]
+    """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once.
+
+    x: in [-1, 1], or uint8, of which a batch at a time is made floats.
+    """
+    chunks = progress(x.split(batch_size), "encoding", "batch")
+    posteriors = [autoencoder.encode(as_images(chunk) if x.dtype == torch.uint8 else chunk) for chunk in chunks]
     return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
 
 

@@ -9,6 +9,7 @@ from ldm_teach.training.recipes.autoencoders import (
 )
 from ldm_teach.training.recipes.classifiers import CLASSIFIERS, fashion_judge, fashion_perceptual
 from ldm_teach.training.recipes.conditioned import COMPARISON, shapes_text
+from ldm_teach.training.recipes.emoji import emoji_autoencoder, emoji_judge, emoji_model
 from ldm_teach.training.recipes.larger import CIFAR10, FOLDER_256, both_stages
 from ldm_teach.training.recipes.latent import DOWNSTREAM, fashion_class
 from ldm_teach.training.recipes.recipe import Build, Recipe
@@ -29,6 +30,9 @@ RECIPES = {
     **of_family("autoencoders", "11", {"shapes-autoencoder": shapes_autoencoder}),
     **of_family("conditioned", "11", {"shapes-text": shapes_text}),
     **of_family("conditioned", "12", COMPARISON),
+    **of_family(
+        "emoji", "", {"emoji-judge": emoji_judge, "emoji-autoencoder": emoji_autoencoder, "emoji": emoji_model}
+    ),
     **of_family("larger", "", both_stages(CIFAR10)),
     **of_family("larger", "", both_stages(FOLDER_256), of_images=True),
 }
