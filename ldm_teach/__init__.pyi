@@ -5,6 +5,7 @@ from .models.conditioning import ConditionEncoder as ConditionEncoder
 from .models.conditioning import ImageEncoder as ImageEncoder
 from .models.conditioning import MapEncoder as MapEncoder
 from .models.conditioning import TextEncoder as TextEncoder
+from .models.conditioning import WordsAndStyleEncoder as WordsAndStyleEncoder
 from .models.latent_diffusion import LatentDiffusion as LatentDiffusion
 from .models.unet import UNet as UNet
 from .models.vector_quantization import VQAutoencoder as VQAutoencoder

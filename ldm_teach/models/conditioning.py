@@ -156,7 +156,7 @@ class WordsAndStyleEncoder(nn.Module):
     weight of its own (`guided.style_and_words`). vocabulary, styles: the words and the styles it knows, each once.
     """
 
-    guidance = Guidance(2.0)
+    guidance = Guidance(2.0)  # not yet measured
 
     def __init__(
         self,

@@ -64,7 +64,7 @@ def emoji_first_stage(quick: bool) -> KLAutoencoder:
         return cast(KLAutoencoder, LatentDiffusion.load("emoji").autoencoder)
 
 
-def untrained() -> tuple[UNet, WordsAndStyleEncoder]:
+def new_networks() -> tuple[UNet, WordsAndStyleEncoder]:
     """The networks of the model, new: the U-Net, and what reads the words and the style."""
     unet = UNet(AUTOENCODER["latent_channels"], widths=(128, 176), heads=(4, 4), positions=True)
     return unet, WordsAndStyleEncoder(emoji_vocabulary(), EMOJI_STYLES, MAX_EMOJI_WORDS)
@@ -73,7 +73,7 @@ def untrained() -> tuple[UNet, WordsAndStyleEncoder]:
 def emoji_model(quick: bool = False) -> Training:
     """Words and a style to pictures. Of 100 captions 72 are whole; 10 are dropped, 9 keep the style, 9 the words."""
     data, autoencoder = pictures(quick), emoji_first_stage(quick)
-    unet, encoder = seeded(untrained, seed=31)
+    unet, encoder = seeded(new_networks, seed=31)
     model = LatentDiffusion(autoencoder, unet, encoder, NoiseSchedule.cosine())
     mean, std = posterior_moments(autoencoder, data.x)
     model.measure_latents(mean, std)

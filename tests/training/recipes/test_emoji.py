@@ -11,7 +11,7 @@ from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.picture_judge import PictureJudge
 from ldm_teach.theory.schedule import NoiseSchedule
 from ldm_teach.training.recipes import emoji as recipes
-from ldm_teach.training.recipes.emoji import AUTOENCODER, emoji_first_stage, untrained
+from ldm_teach.training.recipes.emoji import AUTOENCODER, emoji_first_stage, new_networks
 from ldm_teach.training.recipes.latent import posterior_moments
 from tests.helpers import make_tiny_model, weights
 
@@ -23,7 +23,7 @@ def megabytes(model: torch.nn.Module) -> float:
 
 def test_a_model_and_its_judge_are_at_most_16_megabytes():
     autoencoder, judge = KLAutoencoder(**AUTOENCODER), PictureJudge(1880, 5, 9)
-    model = LatentDiffusion(autoencoder, *untrained(), NoiseSchedule.cosine())
+    model = LatentDiffusion(autoencoder, *new_networks(), NoiseSchedule.cosine())
     assert autoencoder.latent_shape == (8, 8, 8)
     assert megabytes(model) + megabytes(judge) < 16
 
