@@ -53,9 +53,10 @@ def of_bytes(loss):
 
 
 def jittered(loss, shift: float = 0.06, zoom: float = 0.15):
-    """The same loss on batches (x (B, C, H, W), ...), each image on white moved and made larger or smaller at random.
+    """The same loss on batches (x (B, C, H, W), ...), each image on white moved and made smaller or larger at random.
 
-    shift: up to which part of its side.  zoom: by up to which factor, 1 - zoom to 1 + zoom.
+    It is seen through a window whose side is 1 - zoom to 1 + zoom of its own, off its middle by up to `shift` of it,
+    each uniform.
     """
     checks.function("loss", loss, "(model, batch, generator)")
     shift, zoom = checks.between("shift", shift, 0, 1), checks.between("zoom", zoom, 0, 0.9)
