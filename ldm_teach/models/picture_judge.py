@@ -11,6 +11,8 @@ from ldm_teach import checks
 from ldm_teach.models import checkpoint
 from ldm_teach.models.classifier import check_images, convolution
 
+GRID = 4  # places along each side, of which an embedding reads each by itself
+
 
 class Judgement(NamedTuple):
     """What a judge says of pictures: the logits of each name, style and group, (B, number of them)."""
@@ -24,10 +26,12 @@ class Judgement(NamedTuple):
 class PictureJudge(nn.Module):
     """Tells the name, the style and the group of pictures x (B, image_channels, H, W).
 
-    `widths` are the channels at a half, a quarter, an eighth and a sixteenth of the resolution. `embed` is a direction
-    (B, width) of length 1 that depends on what is shown and little on its style: the logit of a name is `scale` times
-    the cosine to a learned direction of it, so that pictures of one name in several styles come to lie together, also
-    those of names that were never trained. Source: Wang et al. 2017 (NormFace), eq. 4, the scale fixed.
+    `widths` are the channels at a half, a quarter, an eighth and a sixteenth of the resolution. Style and group are
+    read from the means of all layers over the picture: what tells names apart forgets the style on its way. `embed`
+    reads the last layer, place by place: a direction (B, width) of length 1 that depends on what is shown and little on
+    its style. The logit of a name is `scale` times the cosine to a learned direction of it, so that pictures of one
+    name in several styles come to lie together, also those of names that were never trained.
+    Source: Wang et al. 2017 (NormFace), eq. 4, the scale fixed.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class PictureJudge(nn.Module):
         num_styles: int,
         num_groups: int,
         image_channels: int = 3,
-        widths: tuple[int, int, int, int] = (32, 64, 128, 128),
+        widths: tuple[int, int, int, int] = (32, 64, 128, 96),
         width: int = 128,
         scale: float = 16.0,
     ):
@@ -58,32 +62,42 @@ class PictureJudge(nn.Module):
             width=width,
             scale=checks.positive("scale", scale),
         )
-        self.layers = nn.Sequential(
-            convolution(image_channels, half, stride=2),
-            convolution(half, quarter, stride=2),
-            convolution(quarter, quarter),
-            convolution(quarter, eighth, stride=2),
-            convolution(eighth, eighth),
-            convolution(eighth, last, stride=2),
-            convolution(last, last),
+        self.layers = nn.ModuleList(
+            [
+                convolution(image_channels, half, stride=2),
+                convolution(half, quarter, stride=2),
+                convolution(quarter, quarter),
+                convolution(quarter, eighth, stride=2),
+                convolution(eighth, eighth),
+                convolution(eighth, last, stride=2),
+                convolution(last, last),
+            ]
         )
-        self.to_embedding = nn.Linear(last, width)
+        every = half + 2 * (quarter + eighth + last)
+        self.to_embedding = nn.Linear(GRID**2 * last, width)
         self.names = nn.Linear(width, num_names, bias=False)
-        self.styles, self.groups = nn.Linear(last, num_styles), nn.Linear(last, num_groups)
+        self.styles, self.groups = nn.Linear(every, num_styles), nn.Linear(every, num_groups)
         self.to(memory_format=torch.channels_last)
 
-    def _pooled(self, x: Tensor) -> Tensor:
+    def _features(self, x: Tensor) -> list[Tensor]:
         check_images("x", x, self.config["image_channels"], self.styles.weight)
-        return self.layers(x).mean(dim=(2, 3))  # (B, widths[-1])
+        features = []
+        for layer in self.layers:
+            features.append(x := layer(x))
+        return features
+
+    def _direction(self, last: Tensor) -> Tensor:
+        return F.normalize(self.to_embedding(F.adaptive_avg_pool2d(last, GRID).flatten(1)), dim=1)
 
     def embed(self, x: Tensor) -> Tensor:
         """The direction of each picture, (B, width), of length 1: the cosine of two says how alike they are."""
-        return F.normalize(self.to_embedding(self._pooled(x)), dim=1)
+        return self._direction(self._features(x)[-1])
 
     def forward(self, x: Tensor) -> Judgement:
-        h = self._pooled(x)
-        embedding, names = F.normalize(self.to_embedding(h), dim=1), F.normalize(self.names.weight, dim=1)
-        return Judgement(self.config["scale"] * embedding @ names.T, self.styles(h), self.groups(h))
+        features = self._features(x)
+        names = self._direction(features[-1]) @ F.normalize(self.names.weight, dim=1).T
+        pooled = torch.cat([h.mean(dim=(2, 3)) for h in features], dim=1)
+        return Judgement(self.config["scale"] * names, self.styles(pooled), self.groups(pooled))
 
     def save(self, directory: Path | str) -> None:
         """Write the judge to a directory, in half precision."""

@@ -90,7 +90,7 @@ def emoji_judge(quick: bool = False) -> Training:
     data, sizes = pictures(quick), (len(emoji_names()), len(EMOJI_STYLES), len(EMOJI_GROUPS))
     model = seeded(lambda: PictureJudge(*sizes), seed=32)
     settings = FitSettings(
-        num_steps=QUICK_STEPS if quick else 4_000, learning_rate=4e-3, weight_decay=0.05, decay=cosine_decay, seed=32
+        num_steps=QUICK_STEPS if quick else 8_000, learning_rate=2e-3, weight_decay=0.05, decay=cosine_decay, seed=32
     )
-    batches = Batches(data.x, data.names, data.styles, data.groups, batch_size=64, seed=32)
+    batches = Batches(data.x, data.names, data.styles, data.groups, batch_size=32, seed=32)
     return Training(model, of_bytes(jittered(judgement_loss)), batches, settings)
