@@ -49,7 +49,7 @@ def emoji_autoencoder(quick: bool = False) -> Training:
     loss = autoencoder_loss(
         None, regularizer=kl_per_element, weight=1e-4, perceptual_weight=0, absolute_weight=0.1, edge_weight=0.2
     )
-    settings = FitSettings(num_steps=QUICK_STEPS if quick else 16_000, learning_rate=2e-3, decay=cosine_decay, seed=30)
+    settings = FitSettings(num_steps=QUICK_STEPS if quick else 22_000, learning_rate=2e-3, decay=cosine_decay, seed=30)
     batches = Batches(pictures(quick).x, batch_size=16, seed=30)
     return Training(model, of_bytes(mirrored(loss)), batches, settings)
 
