@@ -50,7 +50,7 @@ def fashion() -> str:
     return f"{len(fashion_mnist(True).x):,} + {len(fashion_mnist(False).x):,} images, SHA-256 verified"
 
 
-def pictures() -> str:
+def emoji_pictures() -> str:
     """The emoji set, read and verified."""
     return f"{' + '.join(f'{len(emoji(split).x):,}' for split in EMOJI_SPLITS)} pictures, SHA-256 verified"
 
@@ -72,7 +72,7 @@ def things_to_check() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "memory", memory
     yield "data", looked_for
     yield "Fashion-MNIST", fashion
-    yield "emoji", pictures
+    yield "emoji", emoji_pictures
     for name, directory in checkpoint.shipped().items():
         yield name, lambda directory=directory: loaded(directory)
 
