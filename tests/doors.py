@@ -600,7 +600,14 @@ for each in (PICTURE_JUDGE.embed, PICTURE_JUDGE.__call__):
 LABELLING = ints(None, high=2) | several(whole(0, 2))
 door(NOISY.log_prob, labels=(LABELS, LABELLING, "condition|labels"))
 door(conditioning.check_labels, labels=(LABELS, LABELLING, "condition|labels"), num_classes=(3, whole()))
-door(conditioning.ClassEncoder, num_classes=(3, whole()), token_width=(8, whole()), num_tokens=(2, whole()))
+NAMES = Kind(lambda v: several(WORDS, 0, 3).takes(v) and len(set(v)) == len(v))
+door(
+    conditioning.ClassEncoder,
+    num_classes=(3, whole(3, 3), "num_classes|names"),
+    token_width=(8, whole()),
+    num_tokens=(2, whole()),
+    names=(["a", "b", "c"], NAMES),
+)
 VOCABULARY = "a", "red", "circle"
 door(
     conditioning.TextEncoder,

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.data.blur import blurred
-from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
+from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.data.shapes import shapes
+from ldm_teach.interactive.controls import class_names
 from ldm_teach.models.conditioning import (
     ClassEncoder,
     ConditionEncoder,
@@ -58,8 +59,8 @@ class Requests(NamedTuple):
 def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sigma: float = 2.0) -> Requests:
     """What `words`, one for each request, ask of a model with this encoder; without words, a telling few.
 
-    ClassEncoder: numbers or names of classes (all).
-    TextEncoder: captions (EXAMPLE_CAPTIONS).
+    ClassEncoder: names or numbers of classes (all).
+    TextEncoder: captions (the examples that the model carries, or EXAMPLE_CAPTIONS).
     WordsAndStyleEncoder: prompts, the style before a colon, words, or one of the two (EXAMPLE_PROMPTS).
     MapEncoder: numbers of test scenes, those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose
     pixels are classes (the first four).
@@ -71,9 +72,10 @@ def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sig
     if isinstance(words, str) or not all(isinstance(word, str) for word in words or ()):
         raise ValueError(f"words is {words!r}; want a list of str, one for each request")
     if isinstance(encoder, ClassEncoder):
-        return requested_classes(encoder, words or [str(k) for k in range(encoder.config["num_classes"])])
+        return requested_classes(encoder, words or class_names(encoder))
     if isinstance(encoder, TextEncoder):
-        return Requests(encoder.check(words or EXAMPLE_CAPTIONS), list(words or EXAMPLE_CAPTIONS))
+        captions = list(words or encoder.config.get("examples") or EXAMPLE_CAPTIONS)
+        return Requests(encoder.check(captions), captions)
     if isinstance(encoder, WordsAndStyleEncoder):
         return Requests(encoder.check(words or EXAMPLE_PROMPTS), list(words or EXAMPLE_PROMPTS))
     if isinstance(encoder, MapEncoder):
@@ -86,22 +88,22 @@ def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sig
 
 
 def requested_classes(encoder: ClassEncoder, words: Sequence[str]) -> Requests:
-    """Classes by their numbers; where there are ten also by the names of Fashion-MNIST's, or a part of one alone."""
-    count = encoder.config["num_classes"]
-    names = FASHION_CLASSES if count == len(FASHION_CLASSES) else tuple(f"class {k}" for k in range(count))
+    """Classes by their names, those of `class_names`, by a part of one alone, or by their numbers."""
+    names = class_names(encoder)
     labels = [class_number(word, names) for word in words]
     return Requests(encoder.check(labels), [names[k] for k in labels])
 
 
 def class_number(word: str, names: Sequence[str]) -> int:
-    """The number of a class that a word is, or names. Raises ValueError that says what it may have meant."""
+    """The number of a class that a word names, or is. Raises ValueError that says what it may have meant."""
+    lower = [name.lower() for name in names]
+    for known, asked in ((list(names), word), (lower, word.lower())):
+        if asked in known:
+            return known.index(asked)
     label = number(word, len(names), "a class")
     if label is not None:
         return label
-    lower = [name.lower() for name in names]
-    found = [k for k, name in enumerate(lower) if name == word.lower()] or [
-        k for k, name in enumerate(lower) if word.lower() in name.split()
-    ]
+    found = [k for k, name in enumerate(lower) if word.lower() in name.split()]
     if len(found) != 1:
         want = f"a class, a number from 0 to {len(names) - 1} or one of {', '.join(names)}"
         raise ValueError(f"condition is {word!r}; want {want}{did_you_mean(word.lower(), lower)}")

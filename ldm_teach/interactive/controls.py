@@ -8,14 +8,17 @@ import ipywidgets
 import torch
 from torch import Tensor
 
+from ldm_teach import checks
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import KINDS, SIZES, Item, Scene, parse
+from ldm_teach.data.fashion import FASHION_CLASSES
 from ldm_teach.data.shapes import IMAGE_SIZE, render_map
 from ldm_teach.data.shapes_reader import read_map, read_scene
 from ldm_teach.interactive.pictures import map_picture
 from ldm_teach.interactive.widgets import side_by_side, sized
 from ldm_teach.measuring.adherence import matches, mean_iou
 from ldm_teach.measuring.metrics import peak_signal_to_noise
+from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder
 
 WIDE = sized(460)  # most controls
 
@@ -41,6 +44,13 @@ class ConditionControls:
     rows: Sequence[ipywidgets.Widget] = ()
 
 
+def class_names(encoder: ClassEncoder | ConditionEncoder) -> list[str]:
+    """The names of a model's classes: those it carries; else, of ten, those of Fashion-MNIST; else "class 0", ..."""
+    count = checks.instance("encoder", encoder, ClassEncoder).config["num_classes"]
+    numbered = FASHION_CLASSES if count == len(FASHION_CLASSES) else [f"class {k}" for k in range(count)]
+    return [*(encoder.config.get("names") or numbered)]
+
+
 def class_controls(classes: Sequence[str]) -> ConditionControls:
     """Which class? A dropdown `label` of the names of all classes; the condition is labels (B,) int64."""
     label = ipywidgets.Dropdown(options=list(classes), description="class", **WIDE)
@@ -52,10 +62,10 @@ def class_controls(classes: Sequence[str]) -> ConditionControls:
     )
 
 
-def text_controls(caption: str) -> ConditionControls:
+def text_controls(caption: str, read_back: bool = True) -> ConditionControls:
     """Which words? A line `text` to type in, read when it is left; the condition is a list of B captions.
 
-    Samples (B, 3, 32, 32) are read back where the words are those of `captions.parse`, in its order.
+    read_back: samples (B, 3, 32, 32) are, where the words are those of `captions.parse`, in its order.
     """
     text = ipywidgets.Text(caption, description="caption", continuous_update=False, **sized(640))
 
@@ -71,7 +81,7 @@ def text_controls(caption: str) -> ConditionControls:
         condition=lambda count: [text.value] * count,
         describe=lambda: text.value,
         subject="the caption",
-        verdict=verdict,
+        verdict=verdict if read_back else None,
     )
 
 

@@ -15,6 +15,7 @@ from ldm_teach.interactive.controls import (
     ConditionControls,
     blur_controls,
     class_controls,
+    class_names,
     map_controls,
     text_controls,
 )
@@ -165,7 +166,7 @@ class Panel:
 
 def guidance_panel(
     model: LatentDiffusion,
-    classes: Sequence[str],
+    classes: Sequence[str] | None = None,
     count: int = 8,
     *,
     method: Method | None = None,
@@ -175,13 +176,15 @@ def guidance_panel(
     """Sliders for guidance, class, steps and seed over `count` samples of a class-conditional model.
 
     The noise depends on the seed alone, so that moving the slider morphs the same samples. The dropdown of the class is
-    `panel.label`. method: (model, labels, value of the slider) -> denoiser, by default classifier-free guidance, whose
-    timesteps `panel.interval` chooses.  range: of the slider of guidance.  conventions: "w",
+    `panel.label`. classes: their names, by default those of `class_names`.
+    method: (model, labels, value of the slider) -> denoiser, by default classifier-free guidance, whose timesteps
+    `panel.interval` chooses.  range: of the slider of guidance.  conventions: "w",
     one slider for the weight; "ws", another one for s = 1 + w that moves with it; "s", one slider for the scale of a
     classifier's gradient. Raises ValueError for other conventions, and where `classes` does not name every class of the
     model.
     """
     want = model.encoder.config["num_classes"]
+    classes = class_names(model.encoder) if classes is None else classes
     if len(classes) != want:
         raise ValueError(f"classes has {len(classes)} names; the model wants {want}")
     if conventions not in ("w", "ws", "s"):
@@ -198,16 +201,19 @@ def conditioned(model: LatentDiffusion, encoder: type[nn.Module]) -> None:
         raise ValueError(f"model reads its condition with {type(model.encoder).__name__}; want {encoder.__name__}")
 
 
-def text_panel(model: LatentDiffusion, caption: str = "a red circle above a blue square", count: int = 8) -> Panel:
+def text_panel(model: LatentDiffusion, caption: str | None = None, count: int = 8) -> Panel:
     """A caption to type, `panel.text`, and sliders for guidance, steps and seed over `count` samples of it.
 
-    At full quality the line below says how many of the samples, (count, 3, 32, 32), read back as asked, or why the
-    words cannot be read back: `adherence.matches`, `captions.parse`. Where the model does not know a word, it says
-    so and the last picture stays. Raises ValueError for a model without a TextEncoder, and for a `caption` that it does
-    not take.
+    caption: at the start; by default the first of the examples that the model carries, or one of shapes. At full
+    quality the line below says how many of the samples, (count, 3, 32, 32), read back as asked, or why the words cannot
+    be read back: `adherence.matches`, `captions.parse`; not so of a model with examples of its own, which are no
+    shapes. Where the model does not know a word, it says so and the last picture stays. Raises ValueError for a model
+    without a TextEncoder, and for a `caption` that it does not take.
     """
     conditioned(model, TextEncoder)
-    return Panel(model, text_controls(caption), count, range=WEIGHT_RANGE)
+    own = model.encoder.config.get("examples")
+    start = (own or ["a red circle above a blue square"])[0] if caption is None else caption
+    return Panel(model, text_controls(start, read_back=not own), count, range=WEIGHT_RANGE)
 
 
 def map_panel(model: LatentDiffusion, count: int = 8) -> Panel:

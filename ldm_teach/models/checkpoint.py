@@ -141,15 +141,18 @@ def shipped() -> dict[str, Path]:
 
 
 def locate(name_or_dir: Path | str) -> Path:
-    """The directory of a checkpoint: a path that exists, or the name of one shipped in data/checkpoints."""
+    """The directory of a checkpoint: a path that exists, the name of one shipped in data/checkpoints, or of a run."""
     if (checks.path("name_or_dir", name_or_dir) / "model.json").is_file():
         return Path(name_or_dir)
-    known = shipped()
-    if str(name_or_dir) in known:
-        return known[str(name_or_dir)]
+    known, name = shipped(), str(name_or_dir)
+    if name in known:
+        return known[name]
+    if (paths.RUNS / name / "model.json").is_file():
+        return paths.RUNS / name
     raise FileNotFoundError(
-        f"no checkpoint {str(name_or_dir)!r}: it is neither a directory with a model.json nor the name of one of the "
-        f"{len(known)} shipped{did_you_mean(str(name_or_dir), known, f'; {paths.looked_for()}')}"
+        f"no checkpoint {name!r}: it is neither a directory with a model.json nor the name of one of the "
+        f"{len(known)} shipped or of one in {paths.RUNS}/"
+        f"{did_you_mean(name, known, f'; {paths.looked_for()}')}"
     )
 
 

@@ -12,6 +12,8 @@ from ldm_teach.models import checkpoint
 from ldm_teach.models.layers import ResidualBlock, grid_positions
 from ldm_teach.words import did_you_mean, parse_prompt, split_words
 
+MANY_WORDS = 50  # a longer vocabulary is not told in an error
+
 
 class Guidance(NamedTuple):
     """The weight w of classifier-free guidance, and the first and last timestep at which it holds: None for all."""
@@ -58,14 +60,21 @@ def check_labels(labels: Tensor | Sequence[int], num_classes: int) -> Tensor:
 
 @checkpoint.registered
 class ClassEncoder(nn.Module):
-    """A class label as `num_tokens` learned tokens: y (B,) int64 -> (B, num_tokens, token_width)."""
+    """A class label as `num_tokens` learned tokens: y (B,) int64 -> (B, num_tokens, token_width).
+
+    names: those of the classes, where the model is to carry them, one for each; they change nothing else.
+    """
 
     guidance = Guidance(2.0, (300, 700))  # `evaluate --keep`: as accurate as w = 0.5 everywhere, and nearer to the data
 
-    def __init__(self, num_classes: int = 10, token_width: int = 128, num_tokens: int = 4):
+    def __init__(self, num_classes: int = 10, token_width: int = 128, num_tokens: int = 4, names: Sequence[str] = ()):
         super().__init__()
         checks.counts(num_classes=num_classes, token_width=token_width, num_tokens=num_tokens)
+        names = checks.words("names", names)
+        if names and not len(set(names)) == len(names) == num_classes:
+            raise ValueError(f"names are {len(names)}, {len(set(names))} different; want {num_classes}, each once")
         self.config: dict[str, Any] = dict(num_classes=num_classes, token_width=token_width, num_tokens=num_tokens)
+        self.config |= dict(names=names) if names else {}
         self.table = nn.Embedding(num_classes, num_tokens * token_width)
         self.null = nn.Parameter(torch.randn(num_tokens, token_width))
 
@@ -100,12 +109,19 @@ class TextEncoder(nn.Module):
 
     vocabulary: the words it knows, each once. Shorter captions are filled up with a padding word, which is learned as
     any other. Trained together with the U-Net, as in Rombach et al. 2022, sec. 4.3.1.
+    examples: captions to show the model with, where it is to carry some; they change nothing else.
     """
 
     guidance = Guidance(5.0)  # `conditioning --keep`: the best of six weights with other noise, as the two below
 
     def __init__(
-        self, vocabulary: Sequence[str], max_words: int = 16, token_width: int = 128, depth: int = 2, heads: int = 4
+        self,
+        vocabulary: Sequence[str],
+        max_words: int = 16,
+        token_width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+        examples: Sequence[str] = (),
     ):
         super().__init__()
         checks.counts(max_words=max_words, token_width=token_width, depth=depth, heads=heads)
@@ -113,6 +129,7 @@ class TextEncoder(nn.Module):
         self.config: dict[str, Any] = dict(
             vocabulary=vocabulary, max_words=max_words, token_width=token_width, depth=depth, heads=heads
         )
+        self.config |= dict(examples=list(examples)) if checks.words("examples", examples) else {}
         self.numbers = {word: number for number, word in enumerate(vocabulary, start=1)}  # 0 is the padding word
         self.words = nn.Embedding(1 + len(vocabulary), token_width)
         # Of the size of the words: with positions a tenth as large the order of words was not learned.
@@ -136,11 +153,24 @@ class TextEncoder(nn.Module):
             words = split_words(caption)
             unknown = [word for word in words if word not in self.numbers]
             if unknown:
-                known = ", ".join(self.numbers) + did_you_mean(unknown[0], self.numbers)
-                raise ValueError(f"condition {caption!r} has the unknown word {unknown[0]!r}; want words of: {known}")
+                few = len(self.numbers) <= MANY_WORDS
+                known = f"words of: {', '.join(self.numbers)}" if few else f"{len(self.numbers):,} others that it knows"
+                near = did_you_mean(unknown[0], self.numbers, "" if few else "; no word that it knows is near")
+                raise ValueError(f"condition {caption!r} has the unknown word {unknown[0]!r}; want {known}{near}")
             if not 1 <= len(words) <= longest:
                 raise ValueError(f"condition {caption!r} has {len(words)} words; want 1 to {longest}")
             row[: len(words)] = torch.tensor([self.numbers[word] for word in words])
+        return numbers
+
+    def known(self, captions: Sequence[str]) -> Tensor:
+        """The word numbers (B, max_words) int64 of captions as they come: unknown words, and those too many, left out.
+
+        For training on captions of one's own; of a caption without a known word all numbers are 0, padding.
+        """
+        numbers = torch.zeros(len(checks.words("captions", captions)), self.config["max_words"], dtype=torch.int64)
+        for row, caption in zip(numbers, captions, strict=True):
+            found = [self.numbers[word] for word in split_words(caption) if word in self.numbers][: len(row)]
+            row[: len(found)] = torch.tensor(found, dtype=torch.int64)
         return numbers
 
     def forward(self, numbers: Tensor) -> Tensor:

@@ -203,3 +203,11 @@ def test_of_a_wide_picture_the_middle_is_taken_not_squashed(tmp_path):
     pixels[:, 233:343] = 255  # the middle square
     Image.fromarray(pixels).save(tmp_path / "wide.png")
     assert (requested(BLUR, [str(tmp_path / "wide.png")]).condition > 0.8).all()
+
+
+def test_a_model_of_ones_own_is_asked_by_the_names_and_the_examples_that_it_carries():
+    own = ClassEncoder(3, 8, names=["2", "Cat", "cat"])
+    assert requested(own).condition.tolist() == [0, 1, 2] and requested(own).names == ["2", "Cat", "cat"]
+    assert requested(own, ["2", "cat", "CAT", "1"]).condition.tolist() == [0, 2, 1, 1]
+    told = TextEncoder(("a", "house"), token_width=8, examples=["a house"])
+    assert requested(told).names == ["a house"]

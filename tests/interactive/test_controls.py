@@ -7,7 +7,14 @@ import torch
 from ldm_teach.data.blur import blurred
 from ldm_teach.data.captions import KINDS, MAX_WORDS, SIZES, WORDS, Item, Scene
 from ldm_teach.data.shapes import box, render, render_map
-from ldm_teach.interactive.controls import blur_controls, class_controls, first_and_last, map_controls, text_controls
+from ldm_teach.interactive.controls import (
+    blur_controls,
+    class_controls,
+    class_names,
+    first_and_last,
+    map_controls,
+    text_controls,
+)
 from ldm_teach.interactive.pictures import map_picture
 from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
 
@@ -127,3 +134,8 @@ def test_an_image_is_blurred_and_its_sharp_self_is_an_answer():
     assert torch.equal(asking.picture(), blurred(IMAGES[2:], 1.25))
     x = IMAGES[2:].expand(4, -1, -1, -1) + 0.2  # 10 log10(4 / 0.04) = 20, for a blur keeps a constant
     assert asking.verdict(x) == "blurred again: PSNR 20.0 dB"
+
+
+def test_the_names_of_classes_are_those_that_the_model_carries():
+    assert class_names(ClassEncoder(2, 8, names=["cat", "dog"])) == ["cat", "dog"]
+    assert class_names(ClassEncoder(2, 8)) == ["class 0", "class 1"] and class_names(ClassEncoder())[9] == "ankle boot"

@@ -20,7 +20,7 @@ from ldm_teach.interactive.panel import Panel, blur_panel, guidance_panel, map_p
 from ldm_teach.interactive.pictures import APART
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import NoisyClassifier
-from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
+from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
 from ldm_teach.models.guided import with_classifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
@@ -419,6 +419,15 @@ def test_a_panel_that_is_dropped_is_freed_with_its_model_and_its_widgets():
 def test_what_a_panel_cannot_show_is_said_at_the_door(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_model_of_ones_own_brings_the_names_of_its_classes_and_a_caption_to_begin_with():
+    tiny = make_tiny_model()
+    for encoder in (ClassEncoder(3, 8, 2, ["cat", "dog", "owl"]), TextEncoder(("owl",), 4, 8, examples=["owl owl"])):
+        model = LatentDiffusion(tiny.autoencoder, tiny.unet, encoder, tiny.schedule).eval()
+        panel = guidance_panel(model, count=1) if "names" in encoder.config else text_panel(model, count=1)
+        assert panel.caption.value.startswith("cat, w" if "names" in encoder.config else "owl owl, w")
+        assert panel.caption.value.endswith("full quality")
 
 
 def test_controls_of_ones_own_and_names_that_are_taken():

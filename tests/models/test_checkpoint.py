@@ -206,3 +206,10 @@ def test_a_folder_keeps_what_is_not_ours(tmp_path):
     model.save(tmp_path)
     model.save(tmp_path)
     assert (tmp_path / "others.safetensors").is_file() and len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_a_run_is_found_by_its_name_and_stands_in_the_place_of_nothing_shipped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "fashion-judge"):
+        ImageClassifier(widths=(4, 4, 4)).save(tmp_path / "runs" / name)
+    assert len(weights(ImageClassifier.load("mine"))) < len(weights(ImageClassifier.load("fashion-judge")))

@@ -172,3 +172,27 @@ def test_a_word_twice_in_the_vocabulary():
         TextEncoder(("a", "a"))
     with pytest.raises(ValueError, match="styles holds a word twice"):
         WordsAndStyleEncoder(("a", "b"), ("c", "c"))
+
+
+def test_names_and_examples_go_with_the_model_and_older_models_have_none():
+    named = ClassEncoder(2, 8, names=("cat", "a red house"))
+    assert checkpoint.made(checkpoint.part(named)).config["names"] == ["cat", "a red house"]
+    assert "names" not in ClassEncoder(2, 8).config and "examples" not in TextEncoder(("a",)).config
+    for names in (["cat"], ["cat", "cat"]):
+        with pytest.raises(ValueError, match=f"names are {len(names)}, 1 different; want 2, each once"):
+            ClassEncoder(2, 8, names=names)
+
+
+def test_captions_as_they_come_lose_unknown_words_and_what_is_too_long():
+    encoder = TextEncoder(("a", "red", "house"), max_words=3)
+    captions = ["A red house.", "the red, red, red, red barn", "nothing"]
+    assert encoder.known(captions).tolist() == [[1, 2, 3], [2, 2, 2], [0, 0, 0]]
+    assert torch.equal(encoder.known(captions[:1]), encoder.check(captions[:1]))
+
+
+def test_a_long_vocabulary_is_not_told_but_the_nearest_words_are():
+    encoder = TextEncoder([f"word{k:03}" for k in range(60)] + ["house"])
+    with pytest.raises(ValueError, match=r"'hose'; want 61 others that it knows; did you mean 'house'\?$"):
+        encoder.check(["hose"])
+    with pytest.raises(ValueError, match="no word that it knows is near$"):
+        encoder.check(["qqqqqq"])
