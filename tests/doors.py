@@ -25,6 +25,7 @@ from ldm_teach.data import (
     emoji_captions,
     emoji_splits,
     fashion,
+    image_captions,
     image_folder,
     shapes,
     shapes_reader,
@@ -956,8 +957,20 @@ PICTURES = Path(SAVED.name) / "pictures"
 PICTURES.mkdir()
 Image.new("RGB", (8, 8)).save(PICTURES / "a.png")
 door(image_folder.read_image, path=(PICTURES / "a.png", PATH), side=(8, whole()))
-door(image_folder.ImageFolder, root=(PICTURES, PATH), side=(8, whole()), most=(1, whole() | NONE))
+door(image_folder.decoded, path=(PICTURES / "a.png", PATH), side=(8, whole()))
+door(
+    image_folder.ImageFolder,
+    root=(PICTURES, PATH),
+    side=(8, whole()),
+    most=(1, whole() | NONE),
+    memory=(192, whole(0)),
+    looked=(image_folder.ImageFolder(PICTURES, 8).looked, a(image_folder.Looked) | NONE),
+)
 door(image_folder.ImageFolder(PICTURES, 8).__getitem__, rows=(torch.tensor([0]), ints(None, high=0)))
+door(image_folder.ImageFolder(PICTURES, 8).part, rows=(torch.tensor([0]), ints(None, high=0)))
+door(image_folder.typical_side, root=(PICTURES, PATH), most=(1, whole()))
+door(image_captions.image_captions, root=(PICTURES, PATH), files=(["a.png"], several(WORDS)))
+door(image_captions.vocabulary_of, captions=(["a red house"], several(WORDS)), least=(2, whole()))
 door(fashion.fashion_mnist, train=(False, FLAG), root=(fashion.DATA / "fashion-mnist", PATH))
 EMOJI_FOLDER = (emoji.DATA / "emoji", PATH)
 door(emoji.emoji, split=("names", one_of(*emoji.EMOJI_SPLITS)), root=EMOJI_FOLDER)

@@ -2,8 +2,12 @@
 
 import copy
 from collections.abc import Callable
+import sys
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from ldm_teach.models.autoencoder import KLAutoencoder
@@ -111,3 +115,63 @@ def to_fake_gpu(model: nn.Module) -> None:
                 module._parameters[name] = nn.Parameter(torch.empty(p.shape, device="cuda"))
         for name, buffer in module._buffers.items():
             module._buffers[name] = torch.empty(buffer.shape, device="cuda")
+
+
+def write_images(folder: Path, count: int, size: tuple[int, int] = (40, 36)) -> None:
+    """Images in two sub-folders, red: discs, blue: squares, each at a place of its own; size: (width, height)."""
+    numbers = np.random.default_rng(0)
+    rows, columns = np.mgrid[: size[1], : size[0]]
+    for k in range(count):
+        kind, (row, column) = ("blue", "red")[k % 2], numbers.uniform(0.3, 0.7, 2) * size[::-1]
+        distance = np.stack([abs(rows - row), abs(columns - column)])
+        inside = (distance.max(0) if kind == "blue" else np.hypot(*distance)) < 8
+        pixels = np.full((size[1], size[0], 3), 230, np.uint8)
+        pixels[inside] = (30, 40, 220) if kind == "blue" else (220, 40, 30)
+        path = folder / kind / f"{k:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+
+
+def write_odd_images(folder: Path) -> tuple[set[str], set[str]]:
+    """Files as folders have them: the names of those that can be read, and of those that must be named and left out.
+
+    Others are written beside them, which nobody looks at: hidden ones, what a Mac adds, notes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 255, (40, 48, 3)).astype(np.uint8)
+    image, exif = Image.fromarray(noise), Image.Exif()
+    exif[0x0112] = 6  # on its side
+    image.save(folder / "good.jpg", exif=exif)
+    image.convert("CMYK").save(folder / "print.jpg")
+    Image.fromarray(noise[..., 0].astype(np.uint16) * 256).save(folder / "deep.png")
+    image.convert("P").save(folder / "palette.png", transparency=3)
+    image.convert("LA").save(folder / "clear.webp")
+    frames = [Image.fromarray(np.roll(noise, k, 0)) for k in range(3)]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    image.save(folder / "LOUD.BMP")
+    image.save(folder / "a snow-white häuschen 雪.png")
+    image.convert("1").save(folder / "fax.tiff")
+    readable = {path.name for path in folder.iterdir()}
+    content = (folder / "good.jpg").read_bytes()
+    (folder / "half.jpg").write_bytes(content[: len(content) // 2])
+    (folder / "words.png").write_text("not an image")
+    (folder / "empty.png").touch()
+    image.save(folder / "telephone.heic", "PNG")  # of a kind that is not read
+    (folder / "telephone.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    Image.new("RGB", (1, 1)).save(folder / "pixel.png")
+    Image.new("RGB", (3000, 3)).save(folder / "line.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "gone.png").symlink_to("nowhere.png")
+    left_out = {path.name for path in folder.iterdir() if path.is_symlink()} | {
+        path.name for path in folder.iterdir() if path.name not in readable
+    }
+    if sys.platform == "linux":
+        left_out.add("\udcff.png")
+        (folder / "\udcff.png").touch()  # a name that is no UTF-8
+    (folder / ".hidden.png").write_bytes(content)
+    (folder / "notes.pdf").write_text("no image")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "._good.jpg").write_bytes(b"\0")
+    (folder / "__MACOSX" / "good.jpg").write_bytes(b"\0")
+    (folder / "back").symlink_to("..")  # a loop of folders
+    return readable, left_out

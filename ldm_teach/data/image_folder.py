@@ -1,10 +1,15 @@
-"""The images of a folder of one's own, classes by sub-folder, each read from disk when it is wanted."""
+"""The images of a folder of one's own, classes by sub-folder, from disk when they are wanted or once for all."""
 
 import contextlib
+import copy
+import hashlib
 import math
+import mimetypes
+import os
+import statistics
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,16 +20,22 @@ from ldm_teach import checks
 from ldm_teach.progress import progress
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # what Pillow decodes by itself: none starts a program
+NOT_PICTURES = "__MACOSX"  # what a Mac adds to an archive: files that are called after the images, and are none
+SMALLEST = 8  # an image of less than an eighth of the side that is wanted shows nothing
 
 
-def read_image(path: Path | str, side: int) -> Tensor:
-    """An image file as a viewer shows it, its centre cropped to a square: (3, side, side), float32 in [-1, 1].
+def decoded(path: Path | str, side: int) -> Tensor:
+    """An image file as a viewer shows it, its centre cropped to a square: (3, side, side) uint8.
 
     Turned as its EXIF orientation says, what is transparent laid on white, grey made colour, of an animation the first
-    frame; resized with antialiasing (Lanczos). Raises whatever Pillow raises for a file that is missing or damaged.
+    frame; resized with antialiasing (Lanczos). Raises whatever Pillow raises for a file that is missing or damaged, and
+    ValueError for an image whose shorter side is less than an eighth of `side`.
     """
     checks.count("side", side)
     with Image.open(checks.path("path", path), formats=FORMATS) as image:
+        if SMALLEST * min(image.size) < side:
+            size = f"{image.width}x{image.height} pixels"
+            raise ValueError(f"path is {path}, of {size}; want {-(-side // SMALLEST)} or more both ways for {side}")
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # which Pillow would clip to 255
             image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
@@ -32,51 +43,145 @@ def read_image(path: Path | str, side: int) -> Tensor:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 127.5 - 1  # (side, side, 3) -> (3, side, side)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (side, side, 3) -> (3, side, side)
+
+
+def read_image(path: Path | str, side: int) -> Tensor:
+    """What `decoded` returns and raises, as float32 in [-1, 1]."""
+    return decoded(path, side) / 127.5 - 1
+
+
+def looks_like_an_image(name: str) -> bool:
+    """Whether a file's name is that of an image, of a kind that can be read or of another (a telephone's HEIC, say)."""
+    known = Image.registered_extensions().get(Path(name).suffix.lower()) in FORMATS
+    return known or (mimetypes.guess_type(name)[0] or "").startswith("image/")
+
+
+def image_files(root: Path) -> list[str]:
+    """The paths from root, in their order, of all files below it that look like images.
+
+    Not those that are hidden, or in a folder that is or that a Mac has added. Links to folders are followed, each
+    folder once, so that a loop ends. Raises OSError for a folder that cannot be read.
+    """
+    found, seen = [], set()
+
+    def failed(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=failed):
+        if (real := os.path.realpath(folder)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if name != NOT_PICTURES and not name.startswith("."))
+        named = (Path(folder, name) for name in names if not name.startswith(".") and looks_like_an_image(name))
+        found += [path.relative_to(root).as_posix() for path in named if path.is_file() or path.is_symlink()]
+    return sorted(found)
+
+
+def typical_side(root: Path | str, most: int = 500) -> int:
+    """The median of the shorter sides, in pixels, of the images below root that can be opened; 0 where none can.
+
+    most: look at no more than so many, evenly spread; only the beginning of each is read.
+    """
+    found, sides = image_files(checks.path("root", root)), []
+    for path in found[:: math.ceil(len(found) / checks.count("most", most)) or 1]:
+        with contextlib.suppress(Exception), Image.open(Path(root) / path, formats=FORMATS) as image:
+            sides.append(min(image.size))
+    return int(statistics.median(sides)) if sides else 0
+
+
+class Looked(NamedTuple):
+    """What is known of a folder once each file was read: worth keeping, to spare the next one.
+
+    fingerprint: of the paths, the sizes and the times of the files, and of the side.  left_out: those that cannot be
+    read, and why.  pixels: all files', (files, 3, side, side) uint8, black where left out; None where there is not the
+    memory.
+    """
+
+    fingerprint: str
+    left_out: dict[str, str]
+    pixels: Tensor | None
 
 
 class ImageFolder:
-    """The N images below a folder, a column of `Batches`: folder[rows] reads only these, (n, 3, side, side).
+    """The N images below a folder, a column of `Batches`: folder[rows] gives these, (n, 3, side, side).
 
     The class of an image is the first folder on the way to it from `root`, "" for one that lies in root itself. Images
-    are in the order of their paths and classes in that of their names, on every machine.
+    are in the order of their paths and classes in that of their names, on every machine; `image_files` says which are
+    looked at.
     files: the paths of the images.  classes: their names.  labels: (N,) int64, numbers of classes.  left_out: what
     looked like an image and cannot be read, by its path, and why; each file is read once to know.
-    most: take at most so many files, evenly spread, which spares the reading of a large folder.
+    most: take at most so many files, evenly spread, which spares the reading of a large folder.  memory: pictures are
+    kept in it, (N, 3, side, side) uint8, if they fill no more than so many bytes, else read whenever they are wanted.
+    looked: what an ImageFolder of the same has found, its `looked`; where nothing has changed, no file is read.
     Raises NotADirectoryError where root is no folder, and ValueError where nothing in it can be read.
     """
 
-    def __init__(self, root: Path | str, side: int, most: int | None = None):
+    def __init__(
+        self, root: Path | str, side: int, most: int | None = None, memory: int = 0, looked: Looked | None = None
+    ):
         self.root, self.side = checks.path("root", root), checks.count("side", side)
+        checks.count("memory", memory, low=0)
+        checks.instance("looked", looked, Looked, type(None))
         if not self.root.is_dir():
             raise NotADirectoryError(f"root is {root}, and no folder; want one with images")
-        suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
-        paths = (path for path in self.root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-        found = sorted(path.relative_to(self.root).as_posix() for path in paths if not path.name.startswith("."))
+        found = image_files(self.root)
         if most is not None:
             found = found[:: math.ceil(len(found) / checks.count("most", most)) or 1]
-        reasons = self._reasons(found)
-        self.left_out = {path: reason for path, reason in zip(found, reasons, strict=True) if reason}
-        self.files = [path for path in found if path not in self.left_out]
+        fingerprint = self._fingerprint(found)
+        if looked is None or looked.fingerprint != fingerprint:
+            pixels = torch.zeros(len(found), 3, side, side, dtype=torch.uint8) if self._fits(found, memory) else None
+            looked = Looked(fingerprint, self._left_out(found, pixels), pixels)
+        self.looked, self.left_out = looked, looked.left_out
+        kept = [k for k, path in enumerate(found) if path not in self.left_out]
+        self.files, self._rows = [found[k] for k in kept], torch.tensor(kept)
         if not self.files:
             seen = "".join(f"; {path}: {reason}" for path, reason in [*self.left_out.items()][:3])
-            raise ValueError(f"root {root} holds no image that can be read{seen}; want {', '.join(sorted(suffixes))}")
+            kinds = sorted(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
+            raise ValueError(f"root {root} holds no image that can be read{seen}; want {', '.join(kinds)}")
         names = [path.split("/")[0] if "/" in path else "" for path in self.files]
         self.classes = sorted(set(names))
         self.labels = torch.tensor([self.classes.index(name) for name in names])
 
-    def _reasons(self, files: list[str]) -> list[str]:
-        """Why each of these files cannot be read, "" for those that can."""
+    def _fits(self, files: list[str], memory: int) -> bool:
+        return len(files) * 3 * self.side**2 <= memory
 
-        def reason(path: str) -> str:
+    def _fingerprint(self, files: list[str]) -> str:
+        digest = hashlib.sha256(f"{self.side}".encode())
+        for path in files:
+            whole = self.root / path
+            stat = whole.stat() if whole.exists() else whole.lstat()  # a link to nowhere
+            digest.update(os.fsencode(path) + f" {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def _left_out(self, files: list[str], pixels: Tensor | None) -> dict[str, str]:
+        """Those of the files that cannot be read, and why; the pictures of the others are written into `pixels`."""
+
+        def reason(row: int) -> str:
             try:
-                read_image(self.root / path, self.side)
+                picture = decoded(self.root / files[row], self.side)
             except Exception as error:  # each decoder has errors of its own for what is damaged
                 return " ".join(str(error).split()) or type(error).__name__
+            if pixels is not None:
+                pixels[row] = picture
             return ""
 
-        with ThreadPoolExecutor() as pool, contextlib.closing(cast(Any, pool.map(reason, files))) as found:
-            return list(progress(found, "looking at images", "image", len(files)))
+        with (
+            ThreadPoolExecutor() as pool,
+            contextlib.closing(cast(Any, pool.map(reason, range(len(files))))) as reasons,
+        ):
+            told = progress(reasons, "looking at images", "image", len(files))
+            return {path: why for path, why in zip(files, told, strict=True) if why}
+
+    def part(self, rows: Tensor) -> "ImageFolder":
+        """The images of these rows, (n,) int64 with n at least 1, as a folder of their own; it shares what is kept."""
+        if not len(checks.shaped("rows", rows, "n", dtype=torch.int64, read=True)):
+            raise ValueError("rows is empty; want one row or more")
+        part = copy.copy(self)
+        part.files = [self.files[row] for row in rows.tolist()]
+        part.labels, part._rows = self.labels[rows], self._rows[rows]
+        return part
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -90,4 +195,6 @@ class ImageFolder:
         """The images of these rows, (n,) int64 with n at least 1: (n, 3, side, side) in [-1, 1]."""
         if not len(checks.shaped("rows", rows, "n", dtype=torch.int64, read=True)):
             raise ValueError("rows is empty; want one row or more")
+        if self.looked.pixels is not None:
+            return self.looked.pixels[self._rows[rows]] / 127.5 - 1
         return torch.stack([read_image(self.root / self.files[row], self.side) for row in rows.tolist()])
