@@ -30,7 +30,7 @@ from ldm_teach.data import (
     shapes,
     shapes_reader,
 )
-from ldm_teach.interactive import pictures, plots
+from ldm_teach.interactive import controls, pictures, plots
 from ldm_teach.measuring import adherence, footprint, judge, metrics, statistics, tables, timing
 from ldm_teach.models import (
     attention,
@@ -617,7 +617,10 @@ door(
     token_width=(8, whole()),
     depth=(1, whole()),
     heads=(2, whole()),
+    examples=(["a red house"], several(WORDS)),
 )
+door(conditioning.TextEncoder(VOCABULARY, 4, 8, 1, 2).known, captions=(["a red house"], several(WORDS)))
+door(controls.class_names, encoder=(conditioning.ClassEncoder(3, 8, 2), a(conditioning.ClassEncoder)))
 door(
     conditioning.WordsAndStyleEncoder,
     vocabulary=(VOCABULARY, several(WORDS)),

@@ -1,7 +1,6 @@
 """python -m ldm_teach train NAME: a recipe, run to its end, its model saved and its cost known."""
 
 import argparse
-import contextlib
 import fnmatch
 import os
 import sys
@@ -10,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ldm_teach.cli.options import add_command
+from ldm_teach.cli.own_images import train_own
+from ldm_teach.cli.watch import watch
 from ldm_teach.measuring import tables
 from ldm_teach.measuring.training_costs import PATH, TrainingCost
 from ldm_teach.paths import CHECKPOINTS
-from ldm_teach.progress import progress
 from ldm_teach.training.batches import Batches
+from ldm_teach.training.recipes.own_images import SIDES
 from ldm_teach.training.recipes.recipe import run_folder
 from ldm_teach.training.recipes.table import RECIPES
 from ldm_teach.words import did_you_mean
@@ -23,8 +24,13 @@ from ldm_teach.words import did_you_mean
 def configure(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
     c = add_command(commands, "train", train)
-    c.add_argument("name", help=f"what to train: {', '.join(RECIPES)}")
-    c.add_argument("--images", type=Path, metavar="FOLDER", help="your own, classes by sub-folder, for folder-...")
+    own = "or, with --images, a new name: of a model of your own images"
+    c.add_argument("name", help=f"what to train: {', '.join(RECIPES)}; {own}")
+    captions = "captions in metadata.csv, metadata.jsonl or a .txt beside each"
+    c.add_argument("--images", type=Path, metavar="FOLDER", help=f"your own, classes by sub-folder; {captions}")
+    c.add_argument("--minutes", type=float, help="of training, for a model of your own images; by default 30")
+    sides = f"of your own images, {SIDES.start} to {SIDES[-1]} in steps of {SIDES.step}; by default what suits them"
+    c.add_argument("--side", type=int, metavar="PIXELS", help=sides)
     c.add_argument("--quick", action="store_true", help="about a minute on two cores, to see it work")
     c.add_argument("--resume", action="store_true", help="go on from the last checkpoint under runs/NAME/state")
     c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
@@ -41,6 +47,8 @@ def configure(commands: argparse._SubParsersAction) -> None:
 def train(
     name: str,
     images: Path | None = None,
+    minutes: float | None = None,
+    side: int | None = None,
     quick: bool = False,
     resume: bool = False,
     device: str | None = None,
@@ -51,11 +59,17 @@ def train(
     keep: bool = False,
 ) -> None:
     """Train a recipe, checkpointing under runs/NAME/state, and save the averaged model in `out` (runs/NAME)."""
+    if name not in RECIPES and images is not None:
+        how = dict(device=device, workers=workers, accumulate=accumulate)
+        train_own(name, images, minutes, side, quick, resume, batch_size, out, keep, **how)
+        return
+    if minutes is not None or side is not None:
+        raise ValueError("minutes and side are for a new name with --images FOLDER; a recipe has its own")
     if keep and (quick or resume or batch_size or out is not None):
         raise ValueError("keep is for a recipe from its start: leave out --quick, --resume, --batch-size and --out")
     if name not in RECIPES:
         near = did_you_mean(name, RECIPES, "; `python -m ldm_teach train --help` lists them")
-        raise ValueError(f"name is {name!r}, and no recipe{near}")
+        raise ValueError(f"name is {name!r}, and no recipe{near}; a model of your own images wants --images FOLDER")
     first = os.environ.get("RANK", "0") == "0"  # of several processes the first tells, draws and saves
     if first:
         print(f"{name}: {how_long(name, quick)}", file=sys.stderr)
@@ -67,14 +81,7 @@ def train(
     out = CHECKPOINTS / RECIPES[name].family / name if keep else out or run
     cpu, clock = time.process_time(), time.perf_counter()
     how = dict(device=device, workers=workers, accumulate=accumulate)
-    steps = training.fit(**how, directory=run / "state", resume=resume)
-    with progress(None, run.name, "step", training.num_steps) as bar, contextlib.closing(steps):
-        for step in steps:
-            bar.update(step.step - bar.n)
-            if step.step % 20 == 0:
-                bar.set_postfix(loss=f"{float(step.loss):.4f}", images_per_s=f"{step.images_per_second:.0f}")
-            if first and bar.disable and step.step % max(1, training.num_steps // 10) == 0:  # a line for the log
-                print(f"{run.name}: step {step.step:,}, loss {float(step.loss):.4f}", file=sys.stderr)
+    watch(training, run.name, **how, directory=run / "state", resume=resume)
     if not first:
         return
     training.save(out)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ldm_teach.data.emoji import as_images
 from ldm_teach.data.fashion import fashion_mnist
+from ldm_teach.data.image_folder import ImageFolder
 from ldm_teach.models import checkpoint
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.conditioning import ClassEncoder, ConditionEncoder
@@ -34,14 +35,26 @@ def first_stage(name: str, quick: bool) -> KLAutoencoder:
 
 
 @torch.no_grad()
-def posterior_moments(autoencoder: Autoencoder | Pixels, x: Tensor, batch_size: int = 250) -> tuple[Tensor, Tensor]:
+def posterior_moments(
+    autoencoder: Autoencoder | Pixels,
+    x: Tensor | ImageFolder,
+    batch_size: int = 250,
+    device: str | torch.device = "cpu",
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of q(z|x) for images x (N, C, H, W), both (N, c, h, w): encoded only once.
 
-    x: in [-1, 1], or uint8, of which a batch at a time is made floats.
+    x: in [-1, 1], or uint8, of which a batch at a time is made floats.  device: where the autoencoder is; what is
+    returned is on the CPU.
     """
-    chunks = progress(x.split(batch_size), "encoding", "batch")
-    posteriors = [autoencoder.encode(as_images(chunk) if x.dtype == torch.uint8 else chunk) for chunk in chunks]
-    return torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
+
+    def encoded(rows: Tensor) -> tuple[Tensor, Tensor]:
+        chunk = x[rows]
+        posterior = autoencoder.encode((as_images(chunk) if chunk.dtype == torch.uint8 else chunk).to(device))
+        return posterior.mean.cpu(), posterior.std.cpu()
+
+    rows = torch.arange(len(x)).split(batch_size)
+    mean, std = zip(*(encoded(some) for some in progress(rows, "encoding", "batch")), strict=True)
+    return torch.cat(mean), torch.cat(std)
 
 
 def latent_training(
@@ -57,11 +70,27 @@ def latent_training(
 
     Each image has k conditions: condition i is one of image i modulo N.
     """
-    mean, std = posterior_moments(autoencoder, x)
+    moments = posterior_moments(autoencoder, x)
+    return moments_training(autoencoder, moments, condition, encoder, unet, settings, batch_size)
+
+
+def moments_training(
+    autoencoder: Autoencoder | Pixels,
+    moments: tuple[Tensor, Tensor],
+    condition: Tensor,
+    encoder: ConditionEncoder,
+    unet: UNet,
+    settings: FitSettings,
+    batch_size: int,
+) -> Training:
+    """`latent_training` where the images are encoded already, to what `posterior_moments` returns."""
+    mean, std = moments
     model = LatentDiffusion(autoencoder, unet, encoder, NoiseSchedule.cosine())
     model.measure_latents(mean, std)
-    moments = (m.repeat(len(condition) // len(x), 1, 1, 1) for m in (model.standardize(mean), std / model.latent_std))
-    batches = Batches(*moments, condition, batch_size=batch_size, seed=settings.seed)
+    columns = (
+        m.repeat(len(condition) // len(mean), 1, 1, 1) for m in (model.standardize(mean), std / model.latent_std)
+    )
+    batches = Batches(*columns, condition, batch_size=batch_size, seed=settings.seed)
     return Training(model, diffusion_loss(model.schedule, drop=0.15), batches, settings)
 
 
