@@ -66,6 +66,8 @@ def train_own(
     """
     if not re.fullmatch(r"[\w-][\w.-]*", name) or name in checkpoint.shipped():
         raise ValueError(f"name is {name!r}; want a new one of letters, digits, '-', '_' and '.'")
+    if not images.is_dir():
+        raise ValueError(f"images is {images}, and no folder; want one with images")
     if keep:
         raise ValueError("keep is for the models of the course; yours is found by its name as it is")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -116,13 +118,14 @@ def settled(run: Path, resume: bool, asked_for: dict[str, Any]) -> Chosen | None
 
 def told(folder: ImageFolder, run: Path) -> str:
     """How many files were left out, in words; each, with the reason, is told, and listed in a file of the run."""
-    lines = [f"{path}: {reason}" for path, reason in folder.left_out.items()]
+    found = [f"{path}: {reason}" for path, reason in folder.left_out.items()]
+    lines = [line.encode(errors="backslashreplace").decode() for line in found]  # a name may be no text
     for line in lines:
         say(f"left out {line}", sys.stderr)
     if not lines:
         return "none left out"
     with whole(run / "left_out.txt") as part:
-        part.write_bytes("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"))
+        part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return f"{len(lines):,} files left out, listed in {run / 'left_out.txt'}"
 
 

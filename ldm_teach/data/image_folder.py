@@ -61,9 +61,12 @@ def image_files(root: Path) -> list[str]:
     """The paths from root, in their order, of all files below it that look like images.
 
     Not those that are hidden, or in a folder that is or that a Mac has added. Links to folders are followed, each
-    folder once, so that a loop ends. Raises OSError for a folder that cannot be read.
+    folder once, so that a loop ends. Raises NotADirectoryError where root is no folder, and OSError for one that cannot
+    be read.
     """
     found, seen = [], set()
+    if not root.is_dir():
+        raise NotADirectoryError(f"root is {root}, and no folder; want one with images")
 
     def failed(error: OSError) -> None:
         raise error
@@ -124,8 +127,6 @@ class ImageFolder:
         self.root, self.side = checks.path("root", root), checks.count("side", side)
         checks.count("memory", memory, low=0)
         checks.instance("looked", looked, Looked, type(None))
-        if not self.root.is_dir():
-            raise NotADirectoryError(f"root is {root}, and no folder; want one with images")
         found = image_files(self.root)
         if most is not None:
             found = found[:: math.ceil(len(found) / checks.count("most", most)) or 1]

@@ -255,7 +255,8 @@ def kept_moments(
         if config["of"] == of:
             return tensors["mean"], tensors["std"]
     place = choose_device(device)
-    mean, std = posterior_moments(autoencoder.to(place), folder, device=place)
+    moments = posterior_moments(autoencoder.to(place), folder, device=place)
+    mean, std = (moment.contiguous() for moment in moments)  # as they are when read: sums differ in the last digit
     autoencoder.cpu()
     checkpoint.write_tensors(run / "latents", "Latents", dict(of=of), dict(mean=mean, std=std))
     return mean, std
