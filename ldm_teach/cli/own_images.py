@@ -43,6 +43,7 @@ from ldm_teach.training.state import only_training
 MINUTES = 30.0
 QUICK_MINUTES, FEW_IMAGES = 1.0, 256  # with --quick
 SHOWN = 8  # images of a sheet of reconstructions, and rows of one of samples
+SHEET_W = 2.0  # guidance of its samples: what suits a finished model is too much for one that has just begun
 MEASURED = 256  # held-out images
 SAVES = 20  # of the state, in each stage
 
@@ -187,8 +188,9 @@ def second_stage(
     names, condition = shown_of(average)
 
     def draw(step: int) -> None:
-        x = average.sample(condition.repeat_interleave(6, 0), num_steps=12, generator=torch.Generator().manual_seed(0))
-        sheet(run / "samples.png", x.cpu(), names, f"Samples, step {step:,} of {training.num_steps:,}")
+        asked, generator = condition.repeat_interleave(6, 0), torch.Generator().manual_seed(0)
+        x = average.sample(asked, w=SHEET_W, num_steps=12, generator=generator).cpu()
+        sheet(run / "samples.png", x, names, f"Samples at w = {SHEET_W:g}, step {step:,} of {training.num_steps:,}")
 
     watch(training, f"{run.name}, second stage", draw, **state_of(training, run / "second"), **how)
     return average.cpu()

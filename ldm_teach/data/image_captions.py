@@ -22,14 +22,15 @@ def image_captions(root: Path | str, files: Sequence[str]) -> list[str]:
     """The caption of each image, "" for one that has none.  files: their paths from root, as `ImageFolder.files`.
 
     In the order in which they count: `text` beside the image's `file_name` in metadata.jsonl; the same in metadata.csv;
-    a text file of the image's name but for its ending, .txt. Metadata files lie in root or in folders below, the
-    nearest to an image counts most, and file_name is the path from there.
+    a text file of the image's name but for its ending, .txt. Metadata files lie in the folder of an image or in one
+    above it, up to root; the nearest counts most, and file_name is the path from there.
     Raises ValueError that names a metadata file which lacks one of the two, or names none of the images.
     """
     root, files = checks.path("root", root), checks.words("files", files)
     told: dict[str, str] = {}
-    kept = [path for name in METADATA for path in root.rglob(name)]
-    for path in sorted(kept, key=lambda path: (len(path.parts), METADATA.index(path.name))):
+    above = {root / parent / name for one in files for parent in Path(one).parents for name in METADATA}
+    kept = [path for path in above if path.is_file()]
+    for path in sorted(kept, key=lambda path: (len(path.parts), METADATA.index(path.name), path)):
         found = {composed(path.relative_to(root).parent / name): text for name, text in metadata(path)}
         if found.keys().isdisjoint(map(composed, files)):
             raise ValueError(f"{path} names none of the images; want a file_name such as {files[0]!r} from {root}")

@@ -154,7 +154,11 @@ class TextEncoder(nn.Module):
             unknown = [word for word in words if word not in self.numbers]
             if unknown:
                 few = len(self.numbers) <= MANY_WORDS
-                known = f"words of: {', '.join(self.numbers)}" if few else f"{len(self.numbers):,} others that it knows"
+                known = (
+                    f"words of: {', '.join(self.numbers)}"
+                    if few
+                    else f"some of the {len(self.numbers):,} that it knows"
+                )
                 near = did_you_mean(unknown[0], self.numbers, "" if few else "; no word that it knows is near")
                 raise ValueError(f"condition {caption!r} has the unknown word {unknown[0]!r}; want {known}{near}")
             if not 1 <= len(words) <= longest:

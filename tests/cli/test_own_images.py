@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -13,9 +14,12 @@ from PIL import Image
 
 from ldm_teach.cli import main as cli
 from ldm_teach.cli import own_images
+from ldm_teach.data.image_folder import ImageFolder
 from ldm_teach.interactive.panel import guidance_panel, text_panel
 from ldm_teach.models.latent_diffusion import LatentDiffusion
-from ldm_teach.training.recipes.own_images import Chosen
+from ldm_teach.paths import CLONE
+from ldm_teach.training.recipes import own_images as recipe
+from ldm_teach.training.recipes.own_images import Chosen, asked_of
 from ldm_teach.training.recipes.recipe import Training
 from tests.helpers import COMMAND, weights, write_images, write_odd_images
 
@@ -206,3 +210,28 @@ def test_five_hundred_files_of_which_fifty_are_odd(tmp_path):
     assert (tmp_path / "samples.png").is_file()
     model = LatentDiffusion.load(tmp_path / "runs" / "mine")
     assert model.sample([1], num_steps=2, generator=torch.Generator().manual_seed(0)).isfinite().all()
+
+
+def test_the_document_says_what_the_code_does(tmp_path, monkeypatch):
+    """Its lines of Python write the folder that it trains on; its numbers are those of the code."""
+    document = (CLONE / "docs" / "your_own_images.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(import csv.*?)```", document, re.DOTALL)[1], {})
+    asked = asked_of(ImageFolder("animals", 32))
+    assert len(asked.condition) == 599 and "write the 599 emoji" in document
+    assert f"animals: 599 images of 32x32 pixels, {asked.words}; none left out" in document
+    with pytest.raises(ValueError) as refused:
+        asked.encoder().check(["cat fase"])
+    assert f"`{refused.value}`" in document
+    plain = " ".join(document.split())
+    for words in (
+        f"wider networks from {[*recipe.WIDTHS.values()][1]:,} and from {[*recipe.WIDTHS.values()][2]:,} images on",
+        f"time for {recipe.ENOUGH:,} steps",
+        f"no more than {recipe.MOST_PASSES:,} passes",
+        f"more than {recipe.MEMORY // 2**30} GiB",
+        f"after the {recipe.MOST_WORDS}th",
+        f"{recipe.SIDES.start} to {recipe.SIDES[-1]} pixels in steps of {recipe.SIDES.step}",
+        f"on at most {own_images.FEW_IMAGES} images",
+    ):
+        assert words in plain
+    assert (recipe.ONE_IN, own_images.SAVES) == (20, 20) and (recipe.FIRST, recipe.SECOND) == (0.4, 0.5)

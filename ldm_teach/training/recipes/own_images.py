@@ -168,8 +168,9 @@ def diffusion_training(
 
     Nothing is mirrored: words such as "left", letters and hands would be wrong.
     """
-    make = lambda: (UNet(channels=autoencoder.latent_shape[0], **plan.unet), asked.encoder())  # noqa: E731
-    unet, encoder = seeded(make, plan.second.seed)
+    unet, encoder = seeded(
+        lambda: (UNet(channels=autoencoder.latent_shape[0], **plan.unet), asked.encoder()), plan.second.seed
+    )
     size = min(plan.batch_size, len(asked.condition))
     if moments is not None:
         return moments_training(autoencoder, moments, asked.condition, encoder, unet, plan.second, size)
@@ -215,9 +216,9 @@ def choose(
         steps = [int(60 * minutes * share / each) for share, each in zip((FIRST, SECOND), seconds, strict=True)]
         if found is not None and min(steps) < ENOUGH:
             break
-        passes = [MOST_PASSES * len(stage.batches.columns[0]) // stage.batches.batch_size for stage in stages]
-        passes[1] = MOST_PASSES * len(folder) // stages[1].batches.batch_size
-        first, second = (max(1, min(both)) for both in zip(steps, passes, strict=True))
+        counts = len(divided(folder)[0]), len(folder)
+        most_steps = [MOST_PASSES * n // stage.batches.batch_size for n, stage in zip(counts, stages, strict=True)]
+        first, second = (max(1, min(both)) for both in zip(steps, most_steps, strict=True))
         found = draft._replace(first=first, second=second, first_seconds=seconds[0], second_seconds=seconds[1])
         if min(steps) < 2 * ENOUGH:  # the next width has twice the work, about
             break
