@@ -25,7 +25,7 @@ COMMANDS = {
         "edit": "what a model makes of an image of yours, noised partway",
         "inpaint": "what a model draws under a mask, in an image of yours",
     },
-    "train": {"train": "a model of the course from its recipe, or one of your own images"},
+    "train": {"train": "a model of the course, or one of your own images"},
     "measure": {
         "evaluate": "how near samples are to real images, alias `sampling`",
         "compression": "what autoencoders cost and what they keep",

@@ -26,10 +26,10 @@ from ldm_teach.training.device import choose_device
 from ldm_teach.training.recipes.own_images import (
     Asked,
     Chosen,
-    asked_of,
     autoencoder_training,
     check_side,
     choose,
+    conditions_of,
     diffusion_training,
     divided,
     kept_folder,
@@ -44,7 +44,7 @@ MINUTES = 30.0
 QUICK_MINUTES, FEW_IMAGES = 1.0, 256  # with --quick
 SHOWN = 8  # images of a sheet of reconstructions, and rows of one of samples
 SHEET_W = 2.0  # guidance of its samples: what suits a finished model is too much for one that has just begun
-MEASURED = 256  # held-out images
+MOST_MEASURED = 256  # held-out images
 SAVES = 20  # of the state, in each stage
 
 
@@ -82,15 +82,15 @@ def train_own(
         side = side or (chosen.side if chosen else usual_side(images))
         most = chosen.most if chosen else FEW_IMAGES if quick else None
         folder = kept_folder(images, side, most, run)
-        asked = asked_of(folder)
+        asked = conditions_of(folder)
         left_out = told(folder, run)
         say(f"{name}: {len(folder):,} images of {side}x{side} pixels, {asked.words}; {left_out}")
         if chosen is None:
             wish = dict(minutes=QUICK_MINUTES if quick else MINUTES if minutes is None else minutes, most=most)
             chosen = choose(folder, asked, **wish, **how, **({} if batch_size is None else dict(batch_size=batch_size)))
             chosen.save(run / "plan.json")
-        autoencoder = first_stage(chosen, folder, run, **how)
-        model = second_stage(chosen, folder, asked, autoencoder, run, **how)
+        autoencoder = trained_autoencoder(chosen, folder, run, **how)
+        model = trained_model(chosen, folder, asked, autoencoder, run, **how)
         model.save(out or run)
     say(f"saved {out or run} after {(time.perf_counter() - began) / 60:.1f} minutes by the clock")
     say(f"next: `python -m ldm_teach sample {out or run}`")
@@ -136,7 +136,7 @@ def state_of(training: Training, directory: Path) -> dict[str, Any]:
     return dict(directory=directory, resume=resume, save_every=max(1, training.num_steps // SAVES))
 
 
-def described(what: str, training: Training, seconds: float) -> str:
+def stage_in_words(what: str, training: Training, seconds: float) -> str:
     """A stage in a line."""
     size = sum(p.numel() for p in training.model.parameters() if p.requires_grad) / 1e6
     steps = f"{training.num_steps:,} steps of {training.batches.batch_size} images"
@@ -144,7 +144,7 @@ def described(what: str, training: Training, seconds: float) -> str:
     return f"{what}, {size:.1f} million parameters: {steps}, about {seconds:.2g} s each, {minutes:.1f} minutes in all"
 
 
-def first_stage(chosen: Chosen, folder: ImageFolder, run: Path, **how: Any) -> KLAutoencoder:
+def trained_autoencoder(chosen: Chosen, folder: ImageFolder, run: Path, **how: Any) -> KLAutoencoder:
     """The autoencoder, trained or gone on with, as it is saved in run/autoencoder for the second stage."""
     images, held_out = divided(folder)
     shown = held_out[torch.arange(min(SHOWN, len(held_out)))]
@@ -152,7 +152,7 @@ def first_stage(chosen: Chosen, folder: ImageFolder, run: Path, **how: Any) -> K
         training = autoencoder_training(plan_of(chosen), images)
         average = cast(KLAutoencoder, training.average)
         shape = "x".join(map(str, average.latent_shape))
-        say(described(f"first stage, an autoencoder to {shape}", training, chosen.first_seconds))
+        say(stage_in_words(f"first stage, an autoencoder to {shape}", training, chosen.first_seconds))
 
         def draw(step: int) -> None:
             rows = torch.cat([shown, reconstructed(average, shown)])
@@ -162,7 +162,7 @@ def first_stage(chosen: Chosen, folder: ImageFolder, run: Path, **how: Any) -> K
         watch(training, f"{run.name}, first stage", draw, **state_of(training, run / "first"), **how)
         training.save(run / "autoencoder")
     autoencoder = KLAutoencoder.load(run / "autoencoder").to(choose_device(how.get("device")))
-    measured = held_out[torch.arange(min(MEASURED, len(held_out)))]
+    measured = held_out[torch.arange(min(MOST_MEASURED, len(held_out)))]
     psnr = peak_signal_to_noise(reconstructed(autoencoder, measured), measured)
     kind = "held-out" if held_out is not folder else "training"
     say(f"reconstruction: PSNR {psnr:.1f} dB on {len(measured)} {kind} images")
@@ -177,14 +177,14 @@ def reconstructed(autoencoder: KLAutoencoder, x: Tensor) -> Tensor:
     return torch.cat([part.clamp(-1, 1).cpu() for part in parts])
 
 
-def second_stage(
+def trained_model(
     chosen: Chosen, folder: ImageFolder, asked: Asked, autoencoder: KLAutoencoder, run: Path, **how: Any
 ) -> LatentDiffusion:
     """The whole model, trained or gone on with."""
     moments = kept_moments(autoencoder, folder, run, how.get("device"))
     training = diffusion_training(plan_of(chosen), autoencoder, moments, folder, asked)
     average = cast(LatentDiffusion, training.average)
-    say(described("second stage, diffusion of its latents", training, chosen.second_seconds))
+    say(stage_in_words("second stage, diffusion of its latents", training, chosen.second_seconds))
     names, condition = shown_of(average)
 
     def draw(step: int) -> None:

@@ -68,8 +68,8 @@ def train(
     if keep and (quick or resume or batch_size or out is not None):
         raise ValueError("keep is for a recipe from its start: leave out --quick, --resume, --batch-size and --out")
     if name not in RECIPES:
-        near = did_you_mean(name, RECIPES, "; `python -m ldm_teach train --help` lists them")
-        raise ValueError(f"name is {name!r}, and no recipe{near}; a model of your own images wants --images FOLDER")
+        otherwise = "; `python -m ldm_teach train --help` lists them; a model of your own images wants --images FOLDER"
+        raise ValueError(f"name is {name!r}, and no recipe{did_you_mean(name, RECIPES, otherwise)}")
     first = os.environ.get("RANK", "0") == "0"  # of several processes the first tells, draws and saves
     if first:
         print(f"{name}: {how_long(name, quick)}", file=sys.stderr)

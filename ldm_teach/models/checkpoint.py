@@ -150,8 +150,8 @@ def locate(name_or_dir: Path | str) -> Path:
     if (paths.RUNS / name / "model.json").is_file():
         return paths.RUNS / name
     raise FileNotFoundError(
-        f"no checkpoint {name!r}: it is neither a directory with a model.json nor the name of one of the "
-        f"{len(known)} shipped or of one in {paths.RUNS}/"
+        f"no checkpoint {name!r}: it is neither a directory with a model.json nor the name of a run in "
+        f"{paths.RUNS}/ or of one of the {len(known)} shipped"
         f"{did_you_mean(name, known, f'; {paths.looked_for()}')}"
     )
 

@@ -84,7 +84,10 @@ def test_ctrl_c_while_torch_is_loaded_leaves_no_traceback():
             "ldm_teach: condition is 'trousers'; want a class.*mean 'trouser'",
         ),
         (["train", "fashion-clas"], "name is 'fashion-clas', and no recipe; did you mean 'fashion-class'"),
-        (["train", "xyz"], "name is 'xyz', and no recipe; `python -m ldm_teach train --help` lists them$"),
+        (
+            ["train", "xyz"],
+            "name is 'xyz', and no recipe; `python -m ldm_teach train --help` lists them; a model of your own",
+        ),
         (["sample", "shapes-txt"], r"28 shipped; did you mean 'shapes-text' or 'shapes-map'\?$"),
         (["evaluate", "--judge", "fashion-jugde"], r"28 shipped; did you mean 'fashion-judge'.*\?$"),
         (["compression", "fashion-qv-f4"], r"28 shipped; did you mean 'fashion-vq-f4'.*\?$"),

@@ -19,7 +19,7 @@ from ldm_teach.interactive.panel import guidance_panel, text_panel
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.paths import CLONE
 from ldm_teach.training.recipes import own_images as recipe
-from ldm_teach.training.recipes.own_images import Chosen, asked_of
+from ldm_teach.training.recipes.own_images import Chosen, conditions_of
 from ldm_teach.training.recipes.recipe import Training
 from tests.helpers import COMMAND, weights, write_images, write_odd_images
 
@@ -217,7 +217,7 @@ def test_the_document_says_what_the_code_does(tmp_path, monkeypatch):
     document = (CLONE / "docs" / "your_own_images.md").read_text()
     monkeypatch.chdir(tmp_path)
     exec(re.search(r"```python\n(import csv.*?)```", document, re.DOTALL)[1], {})
-    asked = asked_of(ImageFolder("animals", 32))
+    asked = conditions_of(ImageFolder("animals", 32))
     assert len(asked.condition) == 599 and "write the 599 emoji" in document
     assert f"animals: 599 images of 32x32 pixels, {asked.words}; none left out" in document
     with pytest.raises(ValueError) as refused:

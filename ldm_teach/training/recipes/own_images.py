@@ -100,7 +100,7 @@ def usual_side(images: Path) -> int:
     return 64 if typical_side(images) >= 48 else 32
 
 
-def asked_of(folder: ImageFolder) -> Asked:
+def conditions_of(folder: ImageFolder) -> Asked:
     """Captions, where at least half of the images have one; else classes, the sub-folders.
 
     Of the captions, words count that two have or more, as `vocabulary_of` says; images without a caption are shown

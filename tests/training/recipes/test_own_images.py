@@ -15,10 +15,10 @@ from ldm_teach.training.recipes.own_images import (
     SIDES,
     WIDTHS,
     Chosen,
-    asked_of,
     autoencoder_training,
     check_side,
     choose,
+    conditions_of,
     diffusion_training,
     divided,
     kept_folder,
@@ -60,10 +60,10 @@ def test_the_side_is_that_of_the_images_or_one_that_is_asked_for(images, tmp_pat
 
 
 def test_sub_folders_are_classes_and_without_any_there_is_one(images):
-    asked = asked_of(ImageFolder(images, 8))
+    asked = conditions_of(ImageFolder(images, 8))
     assert asked.encoder().config["names"] == ["blue", "red"] and asked.words == "2 classes (blue, red)"
     assert asked.condition.bincount().tolist() == [12, 12]
-    one = asked_of(ImageFolder(images / "red", 8))
+    one = conditions_of(ImageFolder(images / "red", 8))
     assert one.encoder().config["names"] == [""] and one.words == "one class, that of all"
 
 
@@ -71,14 +71,14 @@ def test_captions_are_read_where_half_of_the_images_have_one(images):
     folder = ImageFolder(images, 8)
     for k, name in enumerate(folder.files[:12]):
         (images / name).with_suffix(".txt").write_text(f"a {['red', 'house'][k % 2]} number{k}")
-    asked = asked_of(folder)
+    asked = conditions_of(folder)
     encoder = asked.encoder()
     assert isinstance(encoder, TextEncoder) and encoder.config["vocabulary"] == ["a", "house", "red"]
     assert asked.condition[:13].tolist() == [[1, 3 - k % 2, 0] for k in range(12)] + [[0, 0, 0]]
     assert asked.words == "captions of 12 of them with 3 words"
     assert encoder.config["examples"] == ["a", "house", "red"]  # for no caption has known words alone
     (images / folder.files[0]).with_suffix(".txt").unlink()
-    asked = asked_of(folder)
+    asked = conditions_of(folder)
     assert isinstance(asked.encoder(), ClassEncoder)
     assert asked.words == "2 classes (blue, red); the captions, which 11 of them have, are not read"
 
@@ -87,7 +87,7 @@ def test_examples_are_captions_that_the_model_takes(images):
     folder = ImageFolder(images, 8)
     rows = "".join(f"{name},a house of {['red', 'blue'][k % 2]} {k // 2}\n" for k, name in enumerate(folder.files))
     (images / "metadata.csv").write_text("file_name,text\n" + rows)
-    encoder = asked_of(folder).encoder()
+    encoder = conditions_of(folder).encoder()
     examples = encoder.config["examples"]
     assert len(set(examples)) == EXAMPLES == len(encoder.check(examples))
 
@@ -96,7 +96,7 @@ def choice(monkeypatch, folder, seconds, minutes, **options) -> Chosen:
     """What is chosen where a step of either stage at width w takes seconds * w / 32."""
     timed = lambda training, **how: seconds * training.batches.columns[0].shape[0] ** 0 * width_of(training) / 32
     monkeypatch.setattr(own_images, "seconds_of", timed)
-    return choose(folder, asked_of(folder), minutes=minutes, **options)
+    return choose(folder, conditions_of(folder), minutes=minutes, **options)
 
 
 def width_of(training) -> int:
@@ -111,7 +111,7 @@ def test_the_time_is_divided_between_the_stages_and_the_passes_are_bounded(image
     chosen = choice(monkeypatch, folder, 0.001, minutes=60, batch_size=8)
     assert (chosen.first, chosen.second) == (1000 * 23 // 8, 1000 * 24 // 8)  # one image is held out
     with pytest.raises(ValueError, match="minutes is 0; want a number above 0"):
-        choose(folder, asked_of(folder), minutes=0)
+        choose(folder, conditions_of(folder), minutes=0)
 
 
 def test_networks_are_as_wide_as_images_and_time_allow(images, monkeypatch):
@@ -172,7 +172,7 @@ def test_both_stages_train_whether_the_images_fit_into_memory_or_not(images, tmp
     autoencoder = KLAutoencoder.load(tmp_path / "run" / "autoencoder")
     moments = kept_moments(autoencoder, folder, tmp_path / "run")
     assert (moments is None) == (memory == 0)
-    second = diffusion_training(plan, autoencoder, moments, folder, asked_of(folder))
+    second = diffusion_training(plan, autoencoder, moments, folder, conditions_of(folder))
     before = weights(second.model.unet)
     list(second.fit(device="cpu"))
     assert not torch.equal(weights(second.model.unet), before)
