@@ -1,8 +1,8 @@
 """What many tests build: a tiny model, a tiny training, a model on a GPU that is not there."""
 
 import copy
-from collections.abc import Callable
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
