@@ -47,6 +47,7 @@ def with_classifier(classifier: NoisyClassifier, conditional: bool, blind: bool 
 def classifier_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale."""
     makes_denoisers(model)
+    checks.finite("scale", scale)
     return model.denoiser(condition, w=scale)
 
 
@@ -55,6 +56,7 @@ def free_on(interval: tuple[int, int] | None) -> Method:
 
     def method(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
         makes_denoisers(model)
+        checks.finite("scale", scale)
         return model.denoiser(condition, w=scale, interval=interval)
 
     return method
@@ -63,12 +65,14 @@ def free_on(interval: tuple[int, int] | None) -> Method:
 def rescaled_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale, its prediction shrunk to the size of the conditional one."""
     makes_denoisers(model)
+    checks.finite("scale", scale)
     return rescaled(model.denoiser(condition, w=scale), model.denoiser(condition), model.schedule)
 
 
 def clipped_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale of a model of grey pixels, x_0 clipped to the range of pixels."""
     makes_denoisers(model)
+    checks.finite("scale", scale)
     if not isinstance(model.autoencoder, Pixels) or len(model.latent_mean) > 1:
         raise ValueError(f"model works on {type(model.autoencoder).__name__}; want a model of pixels of one channel")
     black, white = ((value - float(model.latent_mean)) / float(model.latent_std) for value in (-1, 1))

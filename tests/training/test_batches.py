@@ -18,6 +18,7 @@ def test_batches_are_a_pure_function_of_seed_and_index():
     assert all(len(set(epoch)) == 9 for epoch in epochs) and epochs[0] != epochs[1]
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of jax, which other tests import
 def test_a_folder_is_a_column_read_a_batch_at_a_time_also_by_workers(tmp_path):
     for i in range(5):
         Image.new("L", (4, 4), 50 * i).save(tmp_path / f"{i}.png")

@@ -64,6 +64,7 @@ def two_steps(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of jax, which other tests import
 def test_a_folder_becomes_a_model_that_samples(two_steps, capsys):
     noise = np.random.default_rng(0).integers(0, 255, (6, 4, 5, 3)).astype(np.uint8)
     for i, pixels in enumerate(noise):
