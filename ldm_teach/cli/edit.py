@@ -51,23 +51,13 @@ def add_image(parser: argparse.ArgumentParser) -> None:
     add_interval(parser)
 
 
-def edit(
-    name: str,
-    image: Path,
-    condition: list[str] | None,
-    negative: str | None,
-    w: float | None,
-    interval: tuple[int, int] | None,
-    strength: list[float],
-    sampler: str,
-    num_steps: int,
-    seed: int,
-    device: str | None,
-    out: Path | None,
-) -> None:
-    """Write a PNG: a row for each condition, with the image and what becomes of it at each strength, from one noise."""
+def edit(strength: list[float], sampler: str, num_steps: int, seed: int, out: Path | None, **asked: Any) -> None:
+    """Write a PNG: a row for each condition, with the image and what becomes of it at each strength, from one noise.
+
+    asked: as `prepared` takes it.
+    """
     out = picture_file(out, "edited.png", (".png",))
-    model, rows, given, guidance = prepared(name, image, condition, negative, w, interval, device)
+    model, rows, given, guidance = prepared(**asked)
 
     def edited(share: float) -> Tensor:
         settings: dict[str, Any] = dict(num_steps=num_steps, generator=generator_of(seed)) | guidance

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,24 +26,13 @@ def configure(commands: argparse._SubParsersAction) -> None:
     )
 
 
-def inpaint(
-    name: str,
-    image: Path,
-    condition: list[str] | None,
-    negative: str | None,
-    w: float | None,
-    interval: tuple[int, int] | None,
-    mask: Path,
-    resampling: int,
-    num_steps: int,
-    seed: int,
-    count: int,
-    device: str | None,
-    out: Path | None,
-) -> None:
-    """Write a PNG: a row for each condition, with the image, what is known of it, and samples of the rest."""
+def inpaint(mask: Path, resampling: int, num_steps: int, seed: int, count: int, out: Path | None, **asked: Any) -> None:
+    """Write a PNG: a row for each condition, with the image, what is known of it, and samples of the rest.
+
+    asked: as `prepared` takes it.
+    """
     out = picture_file(out, "inpainted.png", (".png",))
-    model, rows, given, guidance = prepared(name, image, condition, negative, w, interval, device)
+    model, rows, given, guidance = prepared(**asked)
     free = image_for(model, mask, "mask").mean(0) > 0  # (H, W)
     if not free.any():
         raise ValueError(f"mask is {str(mask)!r}, and has no white pixel; want white what shall be drawn anew")

@@ -63,14 +63,13 @@ which token belongs where, and attention has to learn it in ten minutes. Attenti
     "latent-against-pixel": """![Distance after minutes of training, and after images seen](latent_against_pixel.png)
 
 At equal time the samples are the nearer to the data the smaller the latents are, up to four minutes: there those on
-latents with f = 4 are 17.9 times nearer than those of the same U-Net on pixels, after 30 minutes 4.5 times, and nearer
-than the pixels after 60. What the latents win is images seen: at equal numbers of images they are ahead of the same
-U-Net on pixels, but behind `pixels-deep`, a U-Net of as many parameters that halves the image once more. That one is
-behind f = 4 up to 15 minutes and level with it after 30, where both are near their floors: images of 28 pixels are
-small. The order of f = 8 and f = 4 after four minutes is within the interval. With the training
-of the autoencoder counted, f = 8 is ahead of both after 7 minutes; f = 4 is ahead of the same U-Net on pixels, and
-about level with `pixels-deep` from ten minutes on. The trainings ran on a GPU, in float32, for as many steps as two
-idle cores do in these minutes.""",
+latents with f = 4 are 17.9 times nearer than those of the same U-Net on pixels, after 30 minutes 4.5 times, and
+nearer than the pixels after 60. What the latents win is images seen: at equal numbers of images they are ahead of the
+same U-Net on pixels, but behind `pixels-deep`, a U-Net of as many parameters that halves the image once more. That
+one is behind f = 4 up to 15 minutes and level with it after 30: images of 28 pixels are small. The order of f = 8 and
+f = 4 after four minutes is within the interval. With the training of the autoencoder counted, f = 8 is ahead of both
+after 7 minutes; f = 4 is ahead of the same U-Net on pixels, and about level with `pixels-deep` from ten minutes on.
+The trainings ran on a GPU, in float32, for as many steps as two idle cores do in these minutes.""",
     "bench": """A ratio is of calls made in turn within one run. For the images of 28 pixels the U-Net multiplies 12.7
 times as much as for their latents with f = 4: training and sampling are somewhat less than so many times as fast, and
 the peak of memory is less than a quarter. Beside a training, the slowest of 15 previews took ten times as long with
@@ -180,7 +179,8 @@ the CPU these) share their samples out in the same way:
 `torchrun --standalone --nproc_per_node 8 -m ldm_teach evaluate`.
 
 On one NVIDIA H200 (torch 2.11, 2026-11-26) the tests marked `gpu` pass, the trainings of latent against pixel ran, and
-what `python benchmarks/gpu.py` prints was this; a step of `fashion-class`, alone on the card:
+the first form of `python benchmarks/gpu.py` printed this (nobody has run it as it stands); a step of `fashion-class`,
+alone on the card:
 
 | batches of | bfloat16 | float32 |
 |---|---|---|

@@ -44,39 +44,40 @@ def with_classifier(classifier: NoisyClassifier, conditional: bool, blind: bool 
     return method
 
 
+def weighted(
+    model: LatentDiffusion, condition: Tensor, scale: float, interval: tuple[int, int] | None = None
+) -> Denoiser:
+    """The model's denoiser with w = scale. Raises ValueError for a model that is none and a scale that is no number."""
+    makes_denoisers(model)
+    return model.denoiser(condition, w=checks.finite("scale", scale), interval=interval)
+
+
 def classifier_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale."""
-    makes_denoisers(model)
-    checks.finite("scale", scale)
-    return model.denoiser(condition, w=scale)
+    return weighted(model, condition, scale)
 
 
 def free_on(interval: tuple[int, int] | None) -> Method:
     """Classifier-free guidance, w = scale, from the first timestep of an interval to the last; None is all of them."""
 
     def method(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
-        makes_denoisers(model)
-        checks.finite("scale", scale)
-        return model.denoiser(condition, w=scale, interval=interval)
+        return weighted(model, condition, scale, interval)
 
     return method
 
 
 def rescaled_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale, its prediction shrunk to the size of the conditional one."""
-    makes_denoisers(model)
-    checks.finite("scale", scale)
-    return rescaled(model.denoiser(condition, w=scale), model.denoiser(condition), model.schedule)
+    return rescaled(weighted(model, condition, scale), model.denoiser(condition), model.schedule)
 
 
 def clipped_free(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
     """Classifier-free guidance with weight w = scale of a model of grey pixels, x_0 clipped to the range of pixels."""
-    makes_denoisers(model)
-    checks.finite("scale", scale)
+    guided = weighted(model, condition, scale)
     if not isinstance(model.autoencoder, Pixels) or len(model.latent_mean) > 1:
         raise ValueError(f"model works on {type(model.autoencoder).__name__}; want a model of pixels of one channel")
     black, white = ((value - float(model.latent_mean)) / float(model.latent_std) for value in (-1, 1))
-    return clip_x0(model.denoiser(condition, w=scale), model.schedule, black, white)
+    return clip_x0(guided, model.schedule, black, white)
 
 
 def style_and_words(
