@@ -34,7 +34,7 @@ class Oracle:
     def check(self, captions):
         return torch.zeros(len(captions), 14, dtype=torch.int64)
 
-    def denoiser(self, condition, w):
+    def denoiser(self, condition, w, interval=None):
         return w
 
     def draw(self, denoiser, batch_size, **settings):
