@@ -38,6 +38,8 @@ def configure(commands: argparse._SubParsersAction) -> None:
     c.add_argument("--batch-size", type=int, help="of all processes together; by default the recipe's")
     parts = "into how many parts a process divides its share of a batch, to need less memory"
     c.add_argument("--accumulate", type=int, default=1, help=parts)
+    faster = "bf16 or fp16; by default bf16 on a GPU that has it and no on a CPU, where newer ones have it too"
+    c.add_argument("--mixed-precision", choices=("no", "bf16", "fp16"), help=faster)
     c.add_argument("--out", type=Path, help="where the trained model goes; by default runs/NAME")
     c.add_argument(
         "--keep", action="store_true", help="put the model among the shipped ones and its cost into the table of costs"
@@ -55,12 +57,13 @@ def train(
     workers: int = 0,
     batch_size: int | None = None,
     accumulate: int = 1,
+    mixed_precision: str | None = None,
     out: Path | None = None,
     keep: bool = False,
 ) -> None:
     """Train a recipe, checkpointing under runs/NAME/state, and save the averaged model in `out` (runs/NAME)."""
     if name not in RECIPES and images is not None:
-        how = dict(device=device, workers=workers, accumulate=accumulate)
+        how = dict(device=device, workers=workers, accumulate=accumulate, mixed_precision=mixed_precision)
         train_own(name, images, minutes, side, quick, resume, batch_size, out, keep, **how)
         return
     if minutes is not None or side is not None:
@@ -80,7 +83,7 @@ def train(
     run = run_folder(name, quick)
     out = CHECKPOINTS / RECIPES[name].family / name if keep else out or run
     cpu, clock = time.process_time(), time.perf_counter()
-    how = dict(device=device, workers=workers, accumulate=accumulate)
+    how = dict(device=device, workers=workers, accumulate=accumulate, mixed_precision=mixed_precision)
     watch(training, run.name, **how, directory=run / "state", resume=resume)
     if not first:
         return
