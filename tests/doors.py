@@ -31,7 +31,7 @@ from ldm_teach.data import (
     shapes_reader,
 )
 from ldm_teach.interactive import controls, pictures, plots
-from ldm_teach.measuring import adherence, footprint, judge, metrics, statistics, tables, timing
+from ldm_teach.measuring import adherence, footprint, judge, metrics, retrieval, statistics, tables, timing
 from ldm_teach.models import (
     attention,
     autoencoder,
@@ -595,7 +595,7 @@ door(
     scale=(16.0, number(1e-300)),
 )
 PICTURE_JUDGE = picture_judge.PictureJudge(4, 2, 3, 1, (4, 4, 4, 4), 4).eval()
-for each in (PICTURE_JUDGE.embed, PICTURE_JUDGE.__call__):
+for each in (PICTURE_JUDGE.embed, PICTURE_JUDGE.look, PICTURE_JUDGE.__call__):
     name = getattr(each, "__name__", "()")
     door(each, of=f"PictureJudge.{name}", x=(IMAGES, seen))
 LABELLING = ints(None, high=2) | several(whole(0, 2))
@@ -1045,6 +1045,30 @@ door(adherence.chance, captions=(["a red circle"], several(WORDS), "captions?"),
 door(adherence.adherence, x=(DRAWN, drawn), captions=(["a red circle"], several(WORDS, 1), "captions?"))
 door(adherence.share_whole, x=(DRAWN, drawn | floats(3, 32, 32)))
 door(judge.judge_images, judge=(SEES, a(classifier.ImageClassifier)), x=(IMAGES, seen), batch_size=(2, whole()))
+door(
+    retrieval.look,
+    judge=(PICTURE_JUDGE, a(picture_judge.PictureJudge)),
+    x=(IMAGES, seen | Kind(lambda v: isinstance(v, Tensor) and v.dtype == torch.uint8 and fits(v.shape, IMAGES.shape))),
+    batch_size=(2, whole()),
+)
+DIRECTIONS = rand(4, 3)
+door(
+    retrieval.prototypes,
+    embeddings=(DIRECTIONS, floats(4, None), "embeddings|names"),
+    names=(torch.tensor([0, 1, 1, 2]), ints(4), "names|wanted"),
+    wanted=(torch.tensor([1, 2]), ints(None, high=2)),
+)
+door(
+    retrieval.ranks,
+    embeddings=(DIRECTIONS, floats(4, 3, dtype=torch.float32), "embeddings|candidates|asked"),
+    candidates=(rand(5, 3), floats(None, 3, dtype=torch.float32), "candidates|asked"),
+    asked=(torch.arange(4), ints(4, high=4)),
+)
+door(
+    retrieval.nearest,
+    x=(IMAGES, floats(None, 1, 12, 12, dtype=torch.float32), "x|others"),
+    others=(IMAGES + 1, floats(None, 1, 12, 12, dtype=torch.float32)),
+)
 door(judge.balanced, num_images=(10, whole()))
 REFERENCE = judge.Reference(SEES, *judge.judge_images(SEES, rand(20, 1, 12, 12)), torch.arange(20) % 2)
 door(

@@ -93,11 +93,19 @@ class PictureJudge(nn.Module):
         """The direction of each picture, (B, width), of length 1: the cosine of two says how alike they are."""
         return self._direction(self._features(x)[-1])
 
-    def forward(self, x: Tensor) -> Judgement:
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `embed` returns, the means of all layers over the picture (B, F), and the most probable style (B,)."""
+        direction, means = self._seen(x)
+        return direction, means, self.styles(means).argmax(dim=1)
+
+    def _seen(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self._features(x)
-        names = self._direction(features[-1]) @ F.normalize(self.names.weight, dim=1).T
-        pooled = torch.cat([h.mean(dim=(2, 3)) for h in features], dim=1)
-        return Judgement(self.config["scale"] * names, self.styles(pooled), self.groups(pooled))
+        return self._direction(features[-1]), torch.cat([h.mean(dim=(2, 3)) for h in features], dim=1)
+
+    def forward(self, x: Tensor) -> Judgement:
+        direction, means = self._seen(x)
+        names = direction @ F.normalize(self.names.weight, dim=1).T
+        return Judgement(self.config["scale"] * names, self.styles(means), self.groups(means))
 
     def save(self, directory: Path | str) -> None:
         """Write the judge to a directory, in half precision."""
