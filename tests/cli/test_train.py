@@ -48,6 +48,12 @@ def test_a_kept_training_is_shipped_with_its_family_and_its_cost(tiny, monkeypat
         cli.main(["train", "tiny", "--keep", "--quick"])
 
 
+def test_the_precision_is_that_of_the_command_line(tiny, capsys):
+    cli.main(["train", "tiny", "--quick", "--device", "cpu", "--mixed-precision", "bf16"])
+    state = checkpoint.header(tiny / "runs" / "tiny-quick" / "state")
+    assert state["config"]["settings"]["mixed_precision"] == "bf16"
+
+
 def test_a_batch_of_another_size_and_in_parts(tiny, capsys):
     cli.main(["train", "tiny", "--quick", "--device", "cpu", "--batch-size", "12", "--accumulate", "3"])
     assert checkpoint.header(tiny / "runs" / "tiny-quick" / "state")["config"]["settings"]["batch_size"] == 12

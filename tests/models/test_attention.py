@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from ldm_teach.models.attention import Attention, recording_attention
+from ldm_teach.models.attention import Attention, attend, recording_attention
 from ldm_teach.models.unet import UNet
 from tests.helpers import randomized, unet_inputs
 
@@ -18,6 +18,14 @@ def test_attention_is_its_formula():
         weights = (q[0, :, part] @ k[0, :, part].T / math.sqrt(4)).softmax(dim=-1)
         out.append(weights @ v[0, :, part])
     torch.testing.assert_close(attention(x, context)[0], attention.to_out(torch.cat(out, dim=-1)))
+
+
+def test_a_cpu_attends_in_float32_whatever_the_precision_around_it():
+    q, k, v = (torch.randn(2, 2, n, 8, generator=torch.Generator().manual_seed(n)).bfloat16() for n in (3, 5, 5))
+    want = torch.nn.functional.scaled_dot_product_attention(q.float(), k.float(), v.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(q, k, v)
+    assert found.dtype == torch.bfloat16 and torch.equal(found, want.bfloat16())
 
 
 def test_the_weights_are_those_that_the_output_is_made_with():

@@ -126,6 +126,14 @@ def test_a_training_step_with_mixed_precision_on_a_gpu():
     assert all(loss == loss for loss in losses) and next(model.unet.parameters()).is_cuda and weights(average).is_cuda
 
 
+def test_bfloat16_on_a_cpu_follows_float32_and_is_no_other_training_resumed(tmp_path):
+    plain = [float(step.loss) for step in training(num_steps=5)[2]]
+    rounded = [float(step.loss) for step in training(num_steps=5, mixed_precision="bf16", directory=tmp_path)[2]]
+    assert rounded != plain and rounded == pytest.approx(plain, rel=0.02)  # 8 bits of mantissa: 0.4 % each rounding
+    with pytest.raises(ValueError, match="mixed_precision"):
+        next(training(num_steps=6, directory=tmp_path, resume=True)[2])
+
+
 def losses_of(steps) -> list[float]:
     return [float(step.loss) for step in steps]
 
