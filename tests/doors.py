@@ -591,10 +591,11 @@ door(
     num_groups=(3, whole()),
     image_channels=(1, whole()),
     widths=((4, 4, 4, 4), several(whole(), 4)),
+    style_widths=((4, 4, 4, 4), several(whole(), 4)),
     width=(4, whole()),
     scale=(16.0, number(1e-300)),
 )
-PICTURE_JUDGE = picture_judge.PictureJudge(4, 2, 3, 1, (4, 4, 4, 4), 4).eval()
+PICTURE_JUDGE = picture_judge.PictureJudge(4, 2, 3, 1, (4, 4, 4, 4), (4, 4, 4, 4), 4).eval()
 for each in (PICTURE_JUDGE.embed, PICTURE_JUDGE.look, PICTURE_JUDGE.__call__):
     name = getattr(each, "__name__", "()")
     door(each, of=f"PictureJudge.{name}", x=(IMAGES, seen))
@@ -871,13 +872,17 @@ door(
     loss=(losses.classification_loss, FUNCTION),
     after=lambda loss: loss(SEES, (GREY_BYTES, LABELS), seeded()),
 )
+UNIT = number(0, 1)
+SEEABLE = also(floats(None, None, None, None), Kind(lambda v: v.numel() > 0))
+door(losses.mirror, x=(IMAGES, floats(None, None, None, None)), generator=(seeded(), GENERATOR))
 door(
-    losses.jittered,
-    loss=(losses.classification_loss, FUNCTION),
-    shift=(0.1, number(0, 1)),
+    losses.jitter,
+    x=(IMAGES, SEEABLE),
+    generator=(seeded(), GENERATOR),
+    shift=(0.1, UNIT),
     zoom=(0.2, number(0, 0.9)),
-    after=lambda loss: loss(SEES, (IMAGES, LABELS), seeded()),
 )
+door(losses.cut, x=(IMAGES, SEEABLE), generator=(seeded(), GENERATOR), share=(0.5, UNIT))
 door(
     losses.captioned,
     loss=(losses.diffusion_loss(SCHEDULE, drop=0.2), FUNCTION),

@@ -28,6 +28,19 @@ def classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor], generato
     return F.cross_entropy(model(x), y, label_smoothing=0.05)
 
 
+def with_pixels(x: Tensor) -> Tensor:
+    """x itself. Raises ValueError unless it is (B, C, H, W) with a pixel or more."""
+    if not checks.shaped("x", x, "B", "C", "H", "W").numel():
+        raise ValueError(f"x is {checks.describe(x)}; want one pixel or more")
+    return x
+
+
+def mirror(x: Tensor, generator: Draws) -> Tensor:
+    """Images x (B, C, H, W), a random half of them mirrored left to right."""
+    chosen = draw(torch.rand, checks.shaped("x", x, "B", "C", "H", "W").shape[:1], x, generator) < 0.5
+    return torch.where(chosen[:, None, None, None], x.flip(-1), x)
+
+
 def mirrored(loss):
     """The same loss on batches (x (B, C, H, W), ...) of which a random half of the images is mirrored left to right."""
 
@@ -35,8 +48,7 @@ def mirrored(loss):
 
     def on_mirrored(model: nn.Module, batch: tuple[Tensor, ...], generator: Draws) -> Tensor:
         x, *rest = batch
-        chosen = draw(torch.rand, x.shape[:1], x, generator) < 0.5
-        return loss(model, (torch.where(chosen[:, None, None, None], x.flip(-1), x), *rest), generator)
+        return loss(model, (mirror(x, generator), *rest), generator)
 
     return on_mirrored
 
@@ -52,31 +64,41 @@ def of_bytes(loss):
     return on_bytes
 
 
-def jittered(loss, shift: float = 0.06, zoom: float = 0.15):
-    """The same loss on batches (x (B, C, H, W), ...), each image on white moved and made smaller or larger at random.
+def jitter(x: Tensor, generator: Draws, shift: float = 0.06, zoom: float = 0.15) -> Tensor:
+    """Images x (B, C, H, W) on white, each moved and made smaller or larger at random.
 
-    It is seen through a window whose side is 1 - zoom to 1 + zoom of its own, off its middle by up to `shift` of it,
+    Each is seen through a window whose side is 1 - zoom to 1 + zoom of its own, off its middle by up to `shift` of it,
     each uniform.
     """
-    checks.function("loss", loss, "(model, batch, generator)")
     shift, zoom = checks.between("shift", shift, 0, 1), checks.between("zoom", zoom, 0, 0.9)
+    u = 2 * draw(torch.rand, (len(with_pixels(x)), 3), x, generator) - 1  # in [-1, 1]
+    theta = torch.zeros(len(x), 2, 3, dtype=x.dtype, device=x.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = 1 + zoom * u[:, 0]
+    theta[:, :, 2] = 2 * shift * u[:, 1:]
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    return F.grid_sample(x - 1, grid, align_corners=False) + 1
 
-    def on_jittered(model: nn.Module, batch: tuple[Tensor, ...], generator: Draws) -> Tensor:
-        x, *rest = batch
-        u = 2 * draw(torch.rand, (len(x), 3), x, generator) - 1  # in [-1, 1]
-        theta = torch.zeros(len(x), 2, 3, dtype=x.dtype, device=x.device)
-        theta[:, 0, 0] = theta[:, 1, 1] = 1 + zoom * u[:, 0]
-        theta[:, :, 2] = 2 * shift * u[:, 1:]
-        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-        return loss(model, (F.grid_sample(x - 1, grid, align_corners=False) + 1, *rest), generator)
 
-    return on_jittered
+def cut(x: Tensor, generator: Draws, share: float = 5 / 8) -> Tensor:
+    """A part of each image x (B, C, H, W), anywhere in it: (B, C, h, w), of `share` of its height and width."""
+    height, width = with_pixels(x).shape[2:]
+    h, w = (max(1, round(checks.between("share", share, 0, 1) * side)) for side in (height, width))
+    u = draw(torch.rand, (len(x), 2), x, generator)
+    rows = (u[:, :1] * (height - h + 1)).long() + torch.arange(h, device=x.device)  # (B, h)
+    columns = (u[:, 1:] * (width - w + 1)).long() + torch.arange(w, device=x.device)  # (B, w)
+    each = torch.arange(len(x), device=x.device)[:, None, None]
+    return x.movedim(1, 3)[each, rows[:, :, None], columns[:, None]].movedim(3, 1)
 
 
 def judgement_loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor, Tensor], generator: Draws) -> Tensor:
-    """Cross-entropies of a PictureJudge in nats, added: batches (x (B, C, H, W), names, styles, groups (B,) each)."""
+    """Cross-entropies of a PictureJudge in nats, added: batches (x (B, C, H, W), names, styles, groups (B,) each).
+
+    Name and group are read from the picture, moved a little; the style from a part of it, mirrored or not: from how it
+    is drawn, not from what is drawn.
+    """
     x, *labels = batch
-    parts = zip(model(x), labels, strict=True)
+    said = model(jitter(x, generator), mirror(cut(x, generator), generator))
+    parts = zip(said, labels, strict=True)
     return torch.stack([F.cross_entropy(logits, y, label_smoothing=0.05) for logits, y in parts]).sum()
 
 

@@ -10,7 +10,9 @@ from tests.helpers import seeded
 def make_judge() -> PictureJudge:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return PictureJudge(num_names=7, num_styles=5, num_groups=3, widths=(4, 8, 8, 16), width=6).eval()
+        return PictureJudge(
+            num_names=7, num_styles=5, num_groups=3, widths=(4, 8, 8, 16), style_widths=(4, 4, 8, 8), width=6
+        ).eval()
 
 
 @pytest.fixture
@@ -26,6 +28,15 @@ def test_a_judge_embeds_and_tells_name_style_and_group(x):
     names = judge.names.weight
     torch.testing.assert_close(said.names, 16 * embedding @ (names / names.norm(dim=1, keepdim=True)).T)
     torch.testing.assert_close(judge(x[:1]).names, said.names[:1])
+    direction, means, style = judge.look(x)
+    assert torch.equal(direction, embedding) and torch.equal(style, said.styles.argmax(1)) and means.shape == (4, 68)
+
+
+def test_the_style_can_be_read_from_other_pictures(x):
+    judge = make_judge()
+    said, other = judge(x, x[:, :, :40, 10:50]), judge(x[:, :, :40, 10:50])
+    torch.testing.assert_close(said.styles, other.styles)
+    torch.testing.assert_close(said.names, judge(x).names)
 
 
 def test_the_length_of_a_name_does_not_count(x):

@@ -21,10 +21,11 @@ from ldm_teach.training.losses import (
     captioned,
     classification_loss,
     codebook_loss,
+    cut,
     diffusion_loss,
     edge_distance,
     hinge_loss,
-    jittered,
+    jitter,
     judgement_loss,
     kl_per_element,
     kl_per_image,
@@ -89,7 +90,8 @@ IN_SHARES = {
         make_tiny_model(make_encoder=make_prompt_encoder),
         prompted_batch(),
     ),
-    "jittered": (jittered(lambda model, batch, generator: batch[0].square().mean()), None, latents(12)),
+    "jitter": (lambda model, batch, generator: jitter(batch[0], generator).square().mean(), None, latents(12)),
+    "cut": (lambda model, batch, generator: cut(batch[0], generator).square().mean(), None, latents(12)),
     "diffusion": (diffusion_loss(SCHEDULE, drop=0.3), make_tiny_model(), latents(12)),
     "noisy classification": (
         noisy_classification_loss(SCHEDULE),
@@ -381,15 +383,24 @@ def test_images_of_bytes_are_what_they_mean():
 def test_jittered_images_move_on_white_and_stay_as_they_are_without_room():
     x = torch.ones(200, 1, 16, 16)
     x[:, :, 6:10, 6:10] = -1
-    same = lambda model, batch, generator: batch
-    moved, labels = jittered(same, shift=0.2, zoom=0.2)(None, (x, torch.arange(200)), seeded())
-    assert torch.equal(labels, torch.arange(200)) and float(moved[:, :, 0, 0].min()) == 1
+    moved = jitter(x, seeded(), shift=0.2, zoom=0.2)
+    assert float(moved[:, :, 0, 0].min()) == 1
     dark = (1 - moved).flatten(1).sum(1)  # 32 where nothing is enlarged: area goes with the square of the zoom
     assert 20 < float(dark.min()) < 26 and 42 < float(dark.max()) < 52
     rows = (1 - moved).sum((1, 3))  # (B, H)
     centres = (rows * torch.arange(16)).sum(1) / rows.sum(1)
     assert float(centres.min()) < 5.5 and float(centres.max()) > 9.5
-    torch.testing.assert_close(jittered(same, shift=0, zoom=0)(None, (x,), seeded())[0], x)
+    torch.testing.assert_close(jitter(x, seeded(), shift=0, zoom=0), x)
+
+
+def test_a_cut_is_a_part_of_its_image_anywhere_in_it():
+    places = torch.arange(8.0)[:, None] * 10 + torch.arange(12.0)  # each pixel says its row and its column
+    parts = cut(places.expand(500, 2, 8, 12), seeded(), share=0.5)
+    assert parts.shape == (500, 2, 4, 6)
+    corner = parts[:, :, :1, :1]
+    torch.testing.assert_close(parts, corner + places[:4, :6])
+    assert set((corner[:, 0, 0, 0] // 10).tolist()) == {0, 1, 2, 3, 4}
+    assert set((corner[:, 0, 0, 0] % 10).tolist()) == {0, 1, 2, 3, 4, 5, 6}
 
 
 def test_edges_cost_what_they_lack_and_a_shift_in_brightness_nothing():
@@ -406,14 +417,14 @@ def test_reconstruction_loss_adds_absolute_and_edge_errors():
 
 
 def test_judgement_loss_of_a_judge_that_knows_nothing_is_the_sum_of_three_logs():
-    silent = lambda x: (torch.zeros(2, 7), torch.zeros(2, 5), torch.zeros(2, 3))
+    silent = lambda x, styled: (torch.zeros(2, 7), torch.zeros(2, 5), torch.zeros(2, 3))
     labels = torch.tensor([0, 1])
     value = judgement_loss(silent, (torch.zeros(2, 3, 8, 8), labels, labels, labels), None)
     torch.testing.assert_close(value, torch.tensor(7.0 * 5 * 3).log())
 
 
 def test_a_judge_learns_names_styles_and_groups_together():
-    model = PictureJudge(4, 2, 2, 1, (4, 4, 4, 4), 4)
+    model = PictureJudge(4, 2, 2, 1, (4, 4, 4, 4), (4, 4, 4, 4), 4)
     loss = judgement_loss(
         model, (torch.rand(2, 1, 16, 16, generator=seeded()), *torch.tensor([[0, 3], [0, 1], [1, 0]])), None
     )

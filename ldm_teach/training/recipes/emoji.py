@@ -17,7 +17,6 @@ from ldm_teach.training.losses import (
     autoencoder_loss,
     captioned,
     diffusion_loss,
-    jittered,
     judgement_loss,
     kl_per_element,
     mirrored,
@@ -93,4 +92,4 @@ def emoji_judge(quick: bool = False) -> Training:
         num_steps=QUICK_STEPS if quick else 8_000, learning_rate=2e-3, weight_decay=0.05, decay=cosine_decay, seed=32
     )
     batches = Batches(data.x, data.names, data.styles, data.groups, batch_size=32, seed=32)
-    return Training(model, of_bytes(jittered(judgement_loss)), batches, settings)
+    return Training(model, of_bytes(judgement_loss), batches, settings)
