@@ -8,7 +8,6 @@ for an x_T that is not floating-point, a step count outside 1..T and a denoiser 
 In the code t is the timestep of a step and s < t the one it goes to; alpha_bar and alpha_bar_s belong to them.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -78,25 +77,26 @@ def ddpm(
     With alpha = alpha_bar_t / alpha_bar_s and beta = 1 - alpha the mean is
     sqrt(alpha_bar_s) beta / (1 - alpha_bar_t) x0 + sqrt(alpha) (1 - alpha_bar_s) / (1 - alpha_bar_t) x_t.
     variance: "small" is beta (1 - alpha_bar_s) / (1 - alpha_bar_t), "large" is beta.
-    resampling: how often each step is made; before each time but the first x_s is noised back to t, sqrt(alpha) x_s +
-    sqrt(beta) noise, so that the parts of x come to agree: what `inpainting` needs. Network calls resampling num_steps.
+    resampling: how often each step but the last is made; before each time but the first x_s is noised back to t,
+    sqrt(alpha) x_s + sqrt(beta) noise, so that the parts of x come to agree: what `inpainting` needs. Calls of the
+    network: resampling (num_steps - 1) + 1.
     Source: Ho et al. 2020, eq. 7 and algorithm 2; fewer than T steps as Nichol & Dhariwal 2021, sec. 4; resampling,
     Lugmayr et al. 2022 (RePaint), algorithm 1.
     """
     checks.word("variance", variance, ("small", "large"))
     checks.count("resampling", resampling)
     x, walk = start(denoiser, schedule, x_T, num_steps, generator)
-    for (t, alpha_bar, _, alpha_bar_s), time in itertools.product(walk, range(resampling)):
+    for t, alpha_bar, _, alpha_bar_s in walk:
         alpha = alpha_bar / alpha_bar_s
         beta, kept = 1 - alpha, (1 - alpha_bar_s) / (1 - alpha_bar)
-        if time > 0:
-            x = alpha**0.5 * x + beta**0.5 * draw_like(x, generator)
-        _, x0 = predict(denoiser, x, t, alpha_bar)
-        x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
-        if alpha_bar_s < 1:
-            x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
-        if time == resampling - 1:
-            yield Step(t, x, x0)
+        for time in range(resampling if alpha_bar_s < 1 else 1):
+            if time > 0:
+                x = alpha**0.5 * x + beta**0.5 * draw_like(x, generator)
+            _, x0 = predict(denoiser, x, t, alpha_bar)
+            x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
+            if alpha_bar_s < 1:
+                x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
+        yield Step(t, x, x0)
 
 
 def ddim(
