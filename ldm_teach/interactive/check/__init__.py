@@ -5,6 +5,7 @@ from ldm_teach.interactive.check import (
     classifier_guidance,
     compression,
     diffusion,
+    editing,
     langevin,
     latent_diffusion,
     noisy_classifier,
@@ -31,6 +32,7 @@ MODULES = {
     "10": latent_diffusion,
     "11": words,
     "12": pictures,
+    "14": editing,
 }
 NOTEBOOKS: dict[str, dict[str, Exercise]] = {  # by the number of a notebook, its exercises by name
     number: {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
