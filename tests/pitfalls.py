@@ -84,6 +84,12 @@ PITFALLS: dict[str, dict[str, tuple[str, str] | str]] = {
         "Rows and columns exchanged": ("mended_tokens", "the squares still go column by column"),
         "A condition of another size": "refused with an error",
     },
+    "14": {
+        "A second look that moves on": ("mended_inversion", "a later look still moves on"),
+        "A mask that loses pixels": ("mended_latent_mask", "still only one pixel in 16"),
+        "A mask upside down": ("keeping", "the mask is upside down"),
+        "Guidance inverted": "of a weight, no code: shown",
+    },
 }
 
 TERMS = (
