@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ldm_teach.data.emoji import EMOJI_SPLITS, EMOJI_STYLES, as_images, emoji, emoji_names
+from ldm_teach.data.emoji import EMOJI_SPLITS, EMOJI_STYLES, Emoji, as_images, emoji, emoji_names
 from ldm_teach.data.emoji_captions import emoji_vocabulary
 from ldm_teach.measuring import tables
 from ldm_teach.measuring.retrieval import Sight
@@ -59,20 +59,39 @@ def test_each_style_asks_for_as_many_names_each_once_and_known_elsewhere(name):
     assert bool(torch.isin(asked.names, trained.names).all()) == (name != "name never seen")
 
 
+def known_of(sight: Sight) -> Known:
+    """All pictures with what is seen in them; nothing else."""
+    splits = [emoji(split) for split in ASKED.values()]
+    every = {part: torch.cat([getattr(split, part) for split in splits]) for part in ("names", "styles")}
+    return Known(None, splits[0]._replace(**every), sight, torch.zeros(0), torch.zeros(0), 0.0)
+
+
 @pytest.mark.parametrize("name", ASKED)
 def test_who_knows_every_name_finds_it_first_and_who_knows_none_by_chance(name):
     sight, asked = perfect_sight(), asked_pictures(name)
-    splits = [emoji(split) for split in ASKED.values()]
-    pictures = emoji("train")._replace(
-        **{part: torch.cat([getattr(s, part) for s in splits]) for part in ("names", "styles")}
-    )
-    known = Known(None, pictures, sight, torch.zeros(0), torch.zeros(0), 0.0)
-    directions = {int(n): d for n, d in zip(pictures.names, sight.embeddings, strict=True)}
+    known = known_of(sight)
+    directions = {int(n): d for n, d in zip(known.pictures.names, sight.embeddings, strict=True)}
     right = torch.stack([directions[int(n)] for n in asked.names])
     assert found_again(known, asked, right).tolist() == [0] * len(right)
     blind = torch.nn.functional.normalize(torch.randn(right.shape, generator=seeded(2)), dim=1)
     first = float((found_again(known, asked, blind) < 1).double().mean())
     assert abs(first - 1 / CANDIDATES) < 4 * (0.01 / len(right)) ** 0.5
+
+
+def test_a_name_is_known_from_the_other_styles_alone():
+    """The designer's own pictures look like something else: whoever counts them in finds nothing."""
+    sight, asked = perfect_sight(), asked_pictures("pair never seen")
+    known = known_of(sight)
+    own, right = known.pictures.styles == 0, asked.styles == 0
+    directions = {int(n): d for n, d in zip(known.pictures.names, sight.embeddings, strict=True)}
+    elsewhere = torch.where(own[:, None], -100 * sight.embeddings, sight.embeddings)
+    some = Emoji(*(column[right] for column in asked))
+    found = found_again(
+        known._replace(sight=sight._replace(embeddings=elsewhere)),
+        some,
+        torch.stack([directions[int(n)] for n in some.names]),
+    )
+    assert found.tolist() == [0] * CANDIDATES
 
 
 @pytest.fixture(scope="module")
