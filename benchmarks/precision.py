@@ -28,7 +28,8 @@ def main() -> None:
             for precision, seconds in found.items():
                 seconds.append(seconds_a_step(recipe, precision))
         plain, rounded = (min(seconds) for seconds in found.values())
-        print(f"{recipe.__name__}: float32 {plain:.3f} s, bfloat16 {rounded:.3f} s, {plain / rounded:.2f} times", flush=True)
+        said = f"float32 {plain:.3f} s, bfloat16 {rounded:.3f} s, {plain / rounded:.2f} times"
+        print(f"{recipe.__name__}: {said}", flush=True)
 
 
 if __name__ == "__main__":

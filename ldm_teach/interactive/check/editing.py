@@ -134,7 +134,8 @@ def _judge_equal(answer: Any) -> str | None:
         return f"at resampling 20 you found {twenty:.2f}, where 5 steps are too coarse: {words}"
     if not 0.35 < once < 0.6:
         return f"at resampling 1 you found {once:.2f}; the table above has about 0.47"
-    return None if five < min(once, ten, twenty) - 0.05 else f"from 1 to 20 the distances should fall and rise, got {found}"
+    fell_and_rose = five < min(once, ten, twenty) - 0.05
+    return None if fell_and_rose else f"from 1 to 20 the distances should fall and rise, got {found}"
 
 
 equal_calls = Exercise(
