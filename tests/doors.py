@@ -446,6 +446,7 @@ door(
     last=(5, whole(3, 10**18)),
     after=run,
 )
+door(guidance.blend, first=(arrow, FUNCTION), second=(arrow, FUNCTION), weight=(0.3, WEIGHT), after=run)
 door(
     guidance.rescaled,
     guided=(arrow, FUNCTION),
@@ -960,12 +961,20 @@ door(captions.caption_of, scene=(SCENE, SCENES))
 door(captions.relation, first=(ITEM, a(captions.Item)), second=(SCENE.items[1], a(captions.Item)))
 door(captions.phrase, item=(ITEM, a(captions.Item)))
 door(captions.held_out, scene=(SCENE, SCENES))
+door(captions.layout_of, scene=(SCENE, SCENES))
+door(captions.is_layout, words=("nothing", WORDS))
+door(captions.parse_layout, words=("large circle at 9 9", WORDS))
 door(captions.is_test_layout, scene=(SCENE, SCENES))
 PICTURES = Path(SAVED.name) / "pictures"
 PICTURES.mkdir()
 Image.new("RGB", (8, 8)).save(PICTURES / "a.png")
 door(image_folder.read_image, path=(PICTURES / "a.png", PATH), side=(8, whole()))
 door(image_folder.decoded, path=(PICTURES / "a.png", PATH), side=(8, whole()))
+door(
+    image_folder.decoded_bytes,
+    content=((PICTURES / "a.png").read_bytes(), one_of((PICTURES / "a.png").read_bytes())),
+    side=(8, whole()),
+)
 door(
     image_folder.ImageFolder,
     root=(PICTURES, PATH),

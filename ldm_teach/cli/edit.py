@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.cli.conditions import requested
 from ldm_teach.cli.options import (
     SAMPLERS,
     add_command,
@@ -21,10 +20,11 @@ from ldm_teach.cli.options import (
     add_sampling,
 )
 from ldm_teach.cli.sample import picture_file
-from ldm_teach.data.image_folder import read_image
 from ldm_teach.files import whole
 from ldm_teach.interactive import pictures
+from ldm_teach.interactive.conditions import requested
 from ldm_teach.interactive.plots import figure_png
+from ldm_teach.interactive.uploads import image_for
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.training.device import choose_device
 
@@ -82,24 +82,6 @@ def prepared(
     away = None if negative is None else requested(model.encoder, [negative]).condition
     given = image_for(model, image)[None].repeat(len(asked.names), 1, 1, 1).to(model.latent_mean)
     return model, asked.names, given, dict(condition=asked.condition, negative=away, w=w, interval=interval)
-
-
-def image_for(model: LatentDiffusion, path: Path, name: str = "image") -> Tensor:
-    """The image in a file as the model takes one, (C, H, W) in [-1, 1]; grey where it has one channel.
-
-    Raises ValueError for a file that is not there or holds no image, and for a model whose images are no squares.
-    """
-    config = model.autoencoder.config
-    (height, width), channels = config["image_size"], config["image_channels"]
-    if height != width:
-        raise ValueError(f"name is a model of images of {width}x{height} pixels; want one of squares")
-    try:
-        x = read_image(path, height)
-    except Exception as error:  # each decoder has errors of its own for what is damaged
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ValueError(f"{name} is {str(path)!r} ({reason}); want the path of an image file") from error
-    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]  # ITU-R BT.601, what Pillow makes grey with
-    return (x * luma).sum(0, keepdim=True) if channels == 1 else x
 
 
 def generator_of(seed: int) -> torch.Generator:

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from ldm_teach import checks
-from ldm_teach.cli.edit import add_image, generator_of, image_for, prepared, write
+from ldm_teach.cli.edit import add_image, generator_of, prepared, write
 from ldm_teach.cli.options import add_command, add_device_and_out, add_sampling
 from ldm_teach.cli.sample import picture_file
+from ldm_teach.interactive.uploads import image_for
 
 
 def configure(commands: argparse._SubParsersAction) -> None:

@@ -11,10 +11,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ldm_teach.cli.conditions import requested
 from ldm_teach.cli.watch import watch
 from ldm_teach.data.image_folder import ImageFolder
 from ldm_teach.files import whole
+from ldm_teach.interactive.conditions import requested
 from ldm_teach.interactive.pictures import labelled_grid
 from ldm_teach.interactive.plots import figure_png
 from ldm_teach.measuring.metrics import peak_signal_to_noise

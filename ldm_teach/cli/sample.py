@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.cli.conditions import requested
 from ldm_teach.cli.options import (
     SAMPLERS,
     add_command,
@@ -22,6 +21,7 @@ from ldm_teach.cli.options import (
 )
 from ldm_teach.files import free, whole, writable
 from ldm_teach.interactive import pictures
+from ldm_teach.interactive.conditions import requested
 from ldm_teach.interactive.plots import figure_png
 from ldm_teach.models.guided import sample_all
 from ldm_teach.models.latent_diffusion import LatentDiffusion

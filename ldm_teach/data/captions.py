@@ -118,6 +118,34 @@ def parse(caption: str) -> Scene:
     return Scene(items, match[1])
 
 
+PLACED = re.compile(rf"({'|'.join(SIZES)}) ({'|'.join(KINDS)}) at (\d+) (\d+)")
+NOTHING_THERE = "nothing"  # the layout of an empty map
+
+
+def layout_of(scene: Scene) -> str:
+    """What is where, without colours: "large circle at 9 9, small square at 22 21". The inverse of `parse_layout`."""
+    items = checks.instance("scene", scene, Scene).items
+    said = [" ".join([item.size or "", item.kind or "", "at", *map(str, item.centre)]) for item in items]
+    return ", ".join(said) or NOTHING_THERE
+
+
+def is_layout(words: str) -> bool:
+    """Whether words begin as a layout does, and so are none of the other things that can stand for a map."""
+    return checks.word("words", words).strip().lower().startswith((NOTHING_THERE, *(f"{size} " for size in SIZES)))
+
+
+def parse_layout(words: str) -> Scene:
+    """The scene of a layout: items of a size and a kind at the row and the column, in pixels, of their centres.
+
+    Raises ValueError for other words; `shapes.render_map` says which places there are.
+    """
+    parts = [part.strip() for part in checks.word("words", words).lower().split(",")]
+    found = [PLACED.fullmatch(" ".join(part.split())) for part in parts if part != NOTHING_THERE]
+    if None in found:
+        raise ValueError(f"words are {words!r}; want a layout such as 'large circle at 9 9, small square at 22 21'")
+    return Scene(tuple(Item(m[2], None, m[1], int(m[3]), int(m[4])) for m in found if m))
+
+
 def in_a_tenth(key: object) -> bool:
     """A fixed pseudo-random tenth of all keys: the same on every machine, for every seed."""
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "big") % 10 == 0

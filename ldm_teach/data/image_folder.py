@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import hashlib
+import io
 import math
 import mimetypes
 import os
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ldm_teach import checks
@@ -32,10 +33,23 @@ def decoded(path: Path | str, side: int) -> Tensor:
     ValueError for an image whose shorter side is less than an eighth of `side`.
     """
     checks.count("side", side)
-    with Image.open(checks.path("path", path), formats=FORMATS) as image:
+    return _square(checks.path("path", path), f"path is {path}", side)
+
+
+def decoded_bytes(content: bytes, side: int) -> Tensor:
+    """What `decoded` returns and raises, of the content of a file; ValueError where it is that of no image."""
+    checks.count("side", side)
+    try:
+        return _square(io.BytesIO(checks.instance("content", content, bytes)), "content is an image", side)
+    except UnidentifiedImageError:
+        raise ValueError(f"content is no image; want one of {', '.join(FORMATS)}") from None
+
+
+def _square(file: Path | io.BytesIO, what: str, side: int) -> Tensor:
+    with Image.open(file, formats=FORMATS) as image:
         if SMALLEST * min(image.size) < side:
             size = f"{image.width}x{image.height} pixels"
-            raise ValueError(f"path is {path}, of {size}; want {-(-side // SMALLEST)} or more both ways for {side}")
+            raise ValueError(f"{what}, of {size}; want {-(-side // SMALLEST)} or more both ways for {side}")
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # which Pillow would clip to 255
             image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))

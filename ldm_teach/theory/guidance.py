@@ -144,6 +144,21 @@ def on_interval(guided: Denoiser, plain: Denoiser, first: int, last: int) -> Den
     return denoise
 
 
+def blend(first: Denoiser, second: Denoiser, weight: float | Tensor) -> Denoiser:
+    """Between two denoisers: (1 - u) eps_first + u eps_second, at u = 0 the first and at u = 1 the second.
+
+    weight: u, a number or (B,). It follows the score of q_first(x_t)^(1-u) q_second(x_t)^u, at each noise level.
+    """
+    denoisers(first=first, second=second)
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        u = over_rows("weight", weight, x_t)
+        both = checks.returned("first", first(x_t, t), x_t), checks.returned("second", second(x_t, t), x_t)
+        return (1 - u) * both[0] + u * both[1]
+
+    return denoise
+
+
 def rescaled(guided: Denoiser, conditional: Denoiser, schedule: NoiseSchedule, phi: float = 0.7) -> Denoiser:
     """The guided prediction of v, shrunk to the size of the conditional one: against saturation at large weights.
 

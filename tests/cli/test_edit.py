@@ -4,8 +4,8 @@ import torch
 from PIL import Image, ImageOps
 
 from ldm_teach.cli import main as cli
-from ldm_teach.cli.edit import image_for
 from ldm_teach.interactive import pictures
+from ldm_teach.interactive.uploads import image_for
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from tests.helpers import make_tiny_model, seeded
 

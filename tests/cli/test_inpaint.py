@@ -3,7 +3,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from ldm_teach.cli import main as cli
-from ldm_teach.cli.edit import image_for
+from ldm_teach.interactive.uploads import image_for
 from tests.cli.test_edit import grids, model  # noqa: F401 (fixtures)
 from tests.helpers import seeded
 

@@ -15,7 +15,10 @@ from ldm_teach.data.captions import (
     Scene,
     caption_of,
     held_out,
+    is_layout,
+    layout_of,
     parse,
+    parse_layout,
     relation,
     scene_of,
 )
@@ -85,9 +88,23 @@ def test_the_vocabulary_is_closed_and_used(drawn):
     assert max(map(len, used)) == MAX_WORDS
 
 
+def test_layouts_go_round_and_are_told_from_numbers_and_files(drawn):
+    for scene in [*drawn.scenes[:100], Scene(())]:
+        layout = layout_of(scene)
+        plain = tuple(item._replace(colour=None) for item in scene.items)
+        assert parse_layout(f" {layout.upper()} ").items == plain and is_layout(layout)
+    assert not any(map(is_layout, ("3", "maps/large.png", "circle.png", "")))
+
+
 @pytest.mark.parametrize(
     "call, words",
     [
+        (lambda: parse_layout("large circle at 9"), "words are 'large circle at 9'; want a layout such as 'large"),
+        (lambda: parse_layout("large circle at 9 9,"), "want a layout such as"),
+        (
+            lambda: layout_of(RED_ABOVE_BLUE._replace(items=(Item("circle", "red"),))),
+            "want one with a row and a column",
+        ),
         (lambda: parse("a red hexagon"), "has the word 'hexagon'; want only"),
         (lambda: parse("a red circle above"), "caption is 'a red circle above'; want a caption like 'a red circle'"),
         (lambda: parse("a circle red"), "caption is 'a circle red'"),

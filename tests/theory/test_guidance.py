@@ -6,6 +6,7 @@ from diffusers.guiders.guider_utils import rescale_noise_cfg
 
 from ldm_teach.theory.guidance import (
     autoguidance,
+    blend,
     classifier_free_guidance,
     classifier_guidance,
     clip_x0,
@@ -213,6 +214,19 @@ def test_the_interval_holds_its_ends_and_nothing_else(x):
     guided = on_interval(lambda x_t, t: torch.ones_like(x_t), lambda x_t, t: torch.zeros_like(x_t), 100, 500)
     t = torch.tensor([0, 99, 100, 300, 500, 501, 999])
     assert guided(x[:7], t)[:, 0].tolist() == [0, 0, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.law("blend = score of q(x_t|y1)^(1-u) q(x_t|y2)^u", "guidance.blend")
+def test_a_blend_is_the_score_of_the_product_of_powers(mixture, within, x):
+    u = torch.linspace(0, 1, len(x), dtype=x.dtype)
+    first, second = mixture.component(0), mixture.component(WANTED)
+    eps = blend(first.denoiser(SCHEDULE), second.denoiser(SCHEDULE), u)(x, at(200, x))
+    diffused, z = [one.diffuse(float(SCHEDULE.alpha_bar[200])) for one in (first, second)], x.clone().requires_grad_()
+    log_q = (1 - u) * diffused[0].log_prob(z) + u * diffused[1].log_prob(z)
+    (score,) = torch.autograd.grad(log_q.sum(), z)
+    within((eps - eps_from_score(score, SCHEDULE.alpha_bar[200])).abs().max(), 1e-10)
+    ends = blend(first.denoiser(SCHEDULE), second.denoiser(SCHEDULE), 1.0)(x, at(200, x))
+    torch.testing.assert_close(ends, second.denoiser(SCHEDULE)(x, at(200, x)))
 
 
 @pytest.mark.law("v = v_guided (phi std(v_cond) / std(v_guided) + 1 - phi)", "guidance.rescaled")

@@ -1,4 +1,4 @@
-"""What a user asks a model for, read from words as they stand on a command line, for each kind of condition."""
+"""What a user asks a model for, read from words as they stand in a line of text, for each kind of condition."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from ldm_teach import checks
 from ldm_teach.data.blur import blurred
+from ldm_teach.data.captions import is_layout, parse_layout
 from ldm_teach.data.fashion import fashion_mnist
-from ldm_teach.data.shapes import shapes
+from ldm_teach.data.shapes import render_map, shapes
 from ldm_teach.interactive.controls import class_names
+from ldm_teach.interactive.uploads import content_of, short
 from ldm_teach.models.conditioning import (
     ClassEncoder,
     ConditionEncoder,
@@ -42,6 +44,7 @@ EXAMPLE_PROMPTS = (
 FIRST_FOUR = ("0", "1", "2", "3")
 NUMBERED_SCENES = 1_000  # test scenes that have a number
 NUMBERED_IMAGES = 10_000  # test images of Fashion-MNIST
+OTHER_MAPS = f"a layout such as 'large circle at 9 9', a number from 0 to {NUMBERED_SCENES - 1}"
 
 
 class Requests(NamedTuple):
@@ -62,10 +65,11 @@ def requested(encoder: ConditionEncoder, words: Sequence[str] | None = None, sig
     ClassEncoder: names or numbers of classes (all).
     TextEncoder: captions (the examples that the model carries, or EXAMPLE_CAPTIONS).
     WordsAndStyleEncoder: prompts, the style before a colon, words, or one of the two (EXAMPLE_PROMPTS).
-    MapEncoder: numbers of test scenes, those of `shapes(..., seed=1, train=False)`, or image files of mode L or P whose
-    pixels are classes (the first four).
+    MapEncoder: numbers of test scenes, those of `shapes(..., seed=1, train=False)`, layouts as `captions.parse_layout`
+    reads them, or image files of mode L or P whose pixels are classes (the first four).
     ImageEncoder: numbers of test images of Fashion-MNIST, blurred by `sigma` pixels, or image files, made grey, cut to
     their middle, resized and not blurred again (the first four).
+    In the place of a file there may be an upload, as `uploads.carried` makes it.
     What can be read as a number is one; ./3 is a file. Raises ValueError for another encoder, words it has no use for,
     a file it cannot read, and a sigma not in (0, 9].
     """
@@ -117,8 +121,10 @@ def requested_maps(encoder: MapEncoder, words: Sequence[str]) -> Requests:
     def numbered(k: int) -> Tensor:
         return shapes(NUMBERED_SCENES, seed=1, train=False).maps[k]
 
-    def read(word: str, image: Image.Image) -> Tensor:
-        return read_classes(word, image, size, num_classes)
+    def read(word: str) -> Tensor:
+        if is_layout(word):
+            return render_map(parse_layout(word))
+        return read_classes(word, open_image(word, OTHER_MAPS), size, num_classes)
 
     maps, names = numbered_or_read(words, NUMBERED_SCENES, "map", numbered, read)
     return Requests(encoder.check(maps), names, maps)
@@ -134,9 +140,10 @@ def requested_images(encoder: ImageEncoder, words: Sequence[str], sigma: float) 
     def numbered(k: int) -> Tensor:
         return blurred(fashion_mnist(train=False).x[k : k + 1], sigma)[0]
 
-    def read(word: str, image: Image.Image) -> Tensor:
+    def read(word: str) -> Tensor:
+        image = open_image(word, f"a number from 0 to {NUMBERED_IMAGES - 1}")
         if image.mode.startswith(("I", "F")):  # PIL would clip all that is above 255
-            raise ValueError(f"condition {word!r} has mode {image.mode}; want 8 bits a channel")
+            raise ValueError(f"condition {short(word)!r} has mode {image.mode}; want 8 bits a channel")
         pixels = np.asarray(ImageOps.fit(image.convert("L"), (width, height), Image.Resampling.BICUBIC))  # antialiased
         return torch.tensor(pixels)[None] / 127.5 - 1  # (H, W) uint8 -> (1, H, W)
 
@@ -149,14 +156,14 @@ def numbered_or_read(
     count: int,
     kind: str,
     numbered: Callable[[int], Tensor],
-    read: Callable[[str, Image.Image], Tensor],
+    read: Callable[[str], Tensor],
 ) -> tuple[Tensor, list[str]]:
-    """numbered(k) where a word is the number k < count, read(word, its image) where it is a file; and their names."""
+    """numbered(k) where a word is the number k < count, read(word) where it is none; and their names."""
     rows, names = [], []
     for word in words:
         k = number(word, count, f"a test {kind}")
-        rows.append(numbered(k) if k is not None else read(word, open_image(word, f"a number from 0 to {count - 1}")))
-        names.append(f"{kind} {k}" if k is not None else Path(word).name)
+        rows.append(numbered(k) if k is not None else read(word))
+        names.append(f"{kind} {k}" if k is not None else Path(short(word)).name)
     return torch.stack(rows), names
 
 
@@ -174,11 +181,13 @@ def number(word: str, count: int, what: str) -> int | None:
 def open_image(path: str, otherwise: str) -> Image.Image:
     """The image in a file. Raises ValueError for a file that is not there or holds none."""
     try:
-        with Image.open(path) as image:
+        with Image.open(content_of(path) or path) as image:
             return ImageOps.exif_transpose(image).copy()  # as it is seen, however the camera was held
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:  # as PIL has it
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"condition is {path!r} ({reason}); want {otherwise} or the path of an image file") from error
+        raise ValueError(
+            f"condition is {short(path)!r} ({reason}); want {otherwise} or the path of an image file"
+        ) from error
 
 
 def read_classes(path: str, image: Image.Image, size: tuple[int, int], num_classes: int) -> Tensor:
@@ -189,10 +198,14 @@ def read_classes(path: str, image: Image.Image, size: tuple[int, int], num_class
     height, width = size
     if image.mode not in ("L", "P") or image.size != (width, height):
         got = f"{image.width}x{image.height} pixels of mode {image.mode}"
-        raise ValueError(f"condition {path!r} has {got}; want {width}x{height} of mode L or P, the values are classes")
+        raise ValueError(
+            f"condition {short(path)!r} has {got}; want {width}x{height} of mode L or P, the values are classes"
+        )
     pixels = torch.tensor(np.asarray(image), dtype=torch.int64)  # (H, W)
     if pixels.max() >= num_classes:
         wrong = sorted(set(pixels[pixels >= num_classes].tolist()))
         values = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
-        raise ValueError(f"condition {path!r} has pixels of value {values}; want classes, 0 to {num_classes - 1}")
+        raise ValueError(
+            f"condition {short(path)!r} has pixels of value {values}; want classes, 0 to {num_classes - 1}"
+        )
     return pixels

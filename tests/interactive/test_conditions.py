@@ -1,18 +1,21 @@
 """What is asked for in words: each kind of condition as its encoder takes it, by number, in words and from files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
-from ldm_teach.cli.conditions import EXAMPLE_CAPTIONS, EXAMPLE_PROMPTS, requested
 from ldm_teach.data.blur import blurred
-from ldm_teach.data.captions import KINDS, MAX_WORDS, WORDS, held_out, parse
+from ldm_teach.data.captions import KINDS, MAX_WORDS, WORDS, Item, Scene, held_out, parse
 from ldm_teach.data.emoji import EMOJI_STYLES
 from ldm_teach.data.emoji_captions import emoji_vocabulary
 from ldm_teach.data.fashion import FASHION_CLASSES, fashion_mnist
-from ldm_teach.data.shapes import shapes
+from ldm_teach.data.shapes import render_map, shapes
+from ldm_teach.interactive.conditions import EXAMPLE_CAPTIONS, EXAMPLE_PROMPTS, requested
+from ldm_teach.interactive.uploads import carried
 from ldm_teach.models.conditioning import (
     ClassEncoder,
     ImageEncoder,
@@ -131,7 +134,7 @@ def test_an_image_of_another_size_and_colour_is_made_grey_and_resized_without_al
         (CLASSES, [1.5], 2.0, r"words is \[1.5\]; want a list of str"),
         (TEXT, ["a red zebra"], 2.0, "'a red zebra' has the unknown word 'zebra'"),
         (MAPS, ["1000"], 2.0, "condition is '1000'; want a test map, a number from 0 to 999"),
-        (MAPS, ["no.png"], 2.0, r"'no.png' \(No such file .*\); want a number from 0 to 999 or the path of an image"),
+        (MAPS, ["no.png"], 2.0, r"'no.png' \(No such file .*\); want a layout .* 0 to 999 or the path"),
         (MAPS, ["."], 2.0, r"condition is '.' \("),
         (MAPS, [__file__], 2.0, "cannot identify image file"),
         (BLUR, ["10000"], 2.0, "condition is '10000'; want a test image, a number from 0 to 9999"),
@@ -211,3 +214,22 @@ def test_a_model_of_ones_own_is_asked_by_the_names_and_the_examples_that_it_carr
     assert requested(own, ["2", "cat", "CAT", "1"]).condition.tolist() == [0, 2, 1, 1]
     told = TextEncoder(("a", "house"), token_width=8, examples=["a house"])
     assert requested(told).names == ["a house"]
+
+
+def test_a_map_is_asked_for_in_words_too():
+    scene = Scene((Item("circle", None, "large", 9, 9), Item("square", None, "small", 22, 21)))
+    found = requested(MAPS, ["large circle at 9 9, small square at 22 21", "nothing"])
+    assert torch.equal(found.condition, torch.stack([render_map(scene), torch.zeros(32, 32, dtype=torch.int64)]))
+    with pytest.raises(ValueError, match="words are 'large circle at 9'; want a layout such as"):
+        requested(MAPS, ["large circle at 9"])
+
+
+def test_an_upload_stands_in_the_place_of_a_file(tmp_path):
+    pixels = np.full((64, 64), 255)
+    words = carried(Path(save(tmp_path / "white.png", pixels)).read_bytes())
+    found = requested(BLUR, [words])
+    assert found.names == ["upload"] and (found.condition == 1).all()
+    with pytest.raises(ValueError, match="condition 'upload' has 64x64 pixels of mode RGB; want 32x32 of mode L or P"):
+        requested(MAPS, [words])
+    with pytest.raises(ValueError, match="the image that the text carries is damaged"):
+        requested(BLUR, [words[:-3]])
