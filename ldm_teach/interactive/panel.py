@@ -1,8 +1,7 @@
 """Panels of sliders over samples; a callback runs in a thread, with its own generator, a lock and no pyplot."""
 
 import html
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import ipywidgets
@@ -21,6 +20,7 @@ from ldm_teach.interactive.controls import (
 )
 from ldm_teach.interactive.moving import free_with, show_moving, weakly
 from ldm_teach.interactive.pictures import png
+from ldm_teach.interactive.redraw import Redraw
 from ldm_teach.interactive.widgets import fluid, stacked
 from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
 from ldm_teach.models.guided import Method, free_on
@@ -29,15 +29,14 @@ from ldm_teach.theory.guidance import s_from_w, w_from_s
 from ldm_teach.theory.samplers import dpm_solver
 
 PREVIEW_STEPS, FULL_STEPS = 3, 12  # of DPM-Solver++(2M), while a slider moves and once it is released
-PAUSE = 0.25  # seconds without a new value after which the slider counts as released
 
 
 @dataclass
 class Panel:
     """Sliders over samples that a notebook shows as it is; its controls and its picture can be read and set by code.
 
-    Every change draws a preview at once; when no other has followed for `PAUSE` seconds, the slider counts as released
-    and the same noise is denoised again at full quality, a drawing that the next change breaks off. What the model does
+    Every change draws a preview at once; when no other follows, the slider counts as released (`Redraw`), and
+    the same noise is denoised again at full quality, a drawing that the next change breaks off. What the model does
     not take, the caption says, and the last picture stays. The controls of the condition are attributes of the panel,
     which they do not keep: the cell that shows a panel does, until it runs again.
 
@@ -81,8 +80,7 @@ class Panel:
         sliders = [*sliders, self.interval] if self.method is None else sliders
         asking = self.asking.rows or controls.values()
         self.box = stacked([*sliders, *asking, self.steps, self.seed, self.image, self.caption])
-        self._lock, self._version = threading.Lock(), 0
-        self._release: threading.Timer | None = None
+        self._redraw = Redraw(self._draw, self._failed)
         for name, control in controls.items():
             if hasattr(self, name):
                 raise ValueError(f"asking has a control {name!r}; want a name that the panel has not taken")
@@ -90,10 +88,10 @@ class Panel:
         for control in (self.weight, self.interval, self.steps, self.seed, *controls.values()):
             control.observe(weakly(self._changed), names="value")
         free_with(self, self.scale, self.interval)
-        self._draw(self.steps.value, self._version)
+        self._draw(True, lambda: True)
 
-    def render(self, num_steps: int, version: int | None = None) -> bytes | None:
-        """The samples for the present settings as a PNG, or None if a newer change (than `version`) came meanwhile.
+    def render(self, num_steps: int, going: Callable[[], bool] = lambda: True) -> bytes | None:
+        """The samples for the present settings as a PNG, or None if a newer change came meanwhile: `going` is False.
 
         Raises ValueError for a condition that the model does not take.
         """
@@ -103,7 +101,7 @@ class Panel:
             generator = torch.Generator().manual_seed(self.seed.value)
             x_T = self.model.noise(self.count, generator)
             for step in dpm_solver(denoiser, self.model.schedule, x_T, num_steps):
-                if version is not None and version != self._version:
+                if not going():
                     return None
             self.samples = self.model.decode(step.x).cpu()
             asked = None if self.asking.picture is None else self.asking.picture()
@@ -115,41 +113,29 @@ class Panel:
 
     def settle(self) -> None:
         """Wait until the picture is drawn at full quality: for tests, and for cells that set a slider."""
-        release = self._release
-        if release is not None:
-            release.join()
+        self._redraw.settle()
 
     def _changed(self, change: dict) -> None:
-        self._version += 1
-        if self._release is not None:
-            self._release.cancel()
+        self._redraw.overtake()
         self._say(self._line("drawing"))  # it may take a while, where another cell is at work
-        self._redraw(min(PREVIEW_STEPS, self.steps.value), self._version)
-        self._release = threading.Timer(PAUSE, self._redraw, (self.steps.value, self._version))
-        self._release.daemon = True
-        self._release.start()
+        self._redraw.changed()
 
-    def _redraw(self, num_steps: int, version: int) -> None:
-        """`_draw`, for callbacks: nobody sees what they raise, so the caption says it."""
-        try:
-            self._draw(num_steps, version)
-        except Exception as error:  # of whatever kind: the picture is not of the settings that stand above it
-            if version == self._version:
-                self._say(f"not drawn: {error if isinstance(error, ValueError) else repr(error)}")
+    def _failed(self, error: Exception) -> None:
+        self._say(f"not drawn: {error if isinstance(error, ValueError) else repr(error)}")
 
-    def _draw(self, num_steps: int, version: int) -> None:
-        with self._lock:
-            picture = self.render(num_steps, version)
-            if picture is None:
-                return
-            line = self._line(f"{num_steps} steps: preview")
-            if num_steps == self.steps.value:
-                line = self._line(f"{num_steps} steps: full quality")
-                if self.asking.verdict is not None and self.samples is not None:
-                    line += f"; {self.asking.verdict(self.samples)}"
-            if version == self._version:  # else the controls that it speaks of have moved on
-                self.image.value = picture
-                self._say(line)
+    def _draw(self, full: bool, going: Callable[[], bool]) -> None:
+        num_steps = self.steps.value if full else min(PREVIEW_STEPS, self.steps.value)
+        picture = self.render(num_steps, going)
+        if picture is None:
+            return
+        line = self._line(f"{num_steps} steps: preview")
+        if num_steps == self.steps.value:
+            line = self._line(f"{num_steps} steps: full quality")
+            if self.asking.verdict is not None and self.samples is not None:
+                line += f"; {self.asking.verdict(self.samples)}"
+        if going():  # else the controls that it speaks of have moved on
+            self.image.value = picture
+            self._say(line)
 
     def _line(self, how: str) -> str:
         """What is asked, and how it is drawn."""

@@ -113,9 +113,10 @@ def _made(found: Any) -> Settings:
     for name in found:
         if name not in known:
             raise ValueError(f"line has the unknown setting {name!r}{did_you_mean(name, known)}")
-    if found.get("beside") is not None:
-        found = found | dict(beside=_made(found["beside"]))
-    return Settings(**found)
+    settings: dict[str, Any] = {**found}
+    if settings.get("beside") is not None:
+        settings["beside"] = _made(settings["beside"])
+    return Settings(**settings)
 
 
 def as_png(picture: Image.Image, settings: Settings) -> bytes:
