@@ -105,7 +105,7 @@ class ItemControls(NamedTuple):
         low, high = first_and_last(size)
         item = cls(
             ipywidgets.Dropdown(options=("none", *KINDS), value=kind, description=name, **sized(165, 50)),
-            ipywidgets.Dropdown(options=tuple(SIZES), value=size, layout=dict(width="75px")),
+            ipywidgets.Dropdown(options=tuple(SIZES), value=size, tooltip=f"size of {name}", layout=dict(width="75px")),
             ipywidgets.IntSlider(row, min=low, max=high, description="row", **sized(230, 50)),
             ipywidgets.IntSlider(column, min=low, max=high, description="column", **sized(230, 50)),
         )

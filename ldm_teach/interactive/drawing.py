@@ -23,7 +23,7 @@ from ldm_teach.theory.guidance import blend, on_interval
 from ldm_teach.theory.samplers import Sampler, ddpm
 from ldm_teach.theory.schedule import Denoiser
 
-CLASSIFIERS = {"fashion-class": "fashion-classifier"}  # by model, the classifier of its noisy latents
+CLASSIFIER_OF_MODEL = {"fashion-class": "fashion-classifier"}  # by model, the classifier of its noisy latents
 
 
 class Drawn(NamedTuple):
@@ -33,7 +33,7 @@ class Drawn(NamedTuple):
     asked: Tensor | None = None
 
 
-def draw(settings: Settings, going: Callable[[], bool] = lambda: True) -> Drawn | None:
+def draw_settings(settings: Settings, going: Callable[[], bool] = lambda: True) -> Drawn | None:
     """The pictures of the settings, `beside` left aside; None where `going`, asked at each step, says False.
 
     Raises ValueError for words, an image or a mask that the model does not take, and FileNotFoundError for a model that
@@ -96,7 +96,7 @@ def _arrow_and_noise(settings: Settings, model: LatentDiffusion) -> tuple[Denois
 
 
 def guided_arrow(settings: Settings, model: LatentDiffusion, words: str, rows: int) -> Denoiser:
-    """The denoiser of `rows` samples of one condition, guided as the settings say. Raises ValueError as `draw`."""
+    """The denoiser of `rows` samples of one condition, guided as the settings say. Raises as `draw_settings`."""
     condition = _requested(model, words, settings.sigma).condition.repeat_interleave(rows, dim=0)
     if settings.guidance == "classifier-free" and settings.w_style is None:
         away = _requested(model, settings.negative, settings.sigma).condition if settings.negative else None
@@ -158,9 +158,9 @@ def _classifier(name: str) -> NoisyClassifier:
 
 def classifier_of(name: str) -> NoisyClassifier:
     """The classifier of a model's noisy latents. Raises ValueError for a model without one."""
-    if name not in CLASSIFIERS:
-        raise ValueError(f"guidance by a classifier has none for {name!r}; want {' or '.join(CLASSIFIERS)}")
-    return _classifier(CLASSIFIERS[name])
+    if name not in CLASSIFIER_OF_MODEL:
+        raise ValueError(f"guidance by a classifier has none for {name!r}; want {' or '.join(CLASSIFIER_OF_MODEL)}")
+    return _classifier(CLASSIFIER_OF_MODEL[name])
 
 
 def diffusion_models() -> list[str]:

@@ -22,7 +22,7 @@ KEYWORD = "ldm_teach"  # of the line in a PNG
 
 @dataclass(frozen=True)
 class Settings:
-    """What `drawing.draw` makes a picture of: the same settings, the same picture.
+    """What `drawing.draw_settings` makes a picture of: the same settings, the same picture.
 
     model: a shipped name, or a directory.  condition, negative: words as `conditions.requested` reads them; sigma: the
     blur of its numbered images.  guidance: one of WAYS_OF_GUIDING, w: its weight, or a classifier's scale; w_style: a
