@@ -24,6 +24,7 @@ COMMANDS = {
         "sample": "a picture of what a model draws for what is asked of it",
         "edit": "what a model makes of an image of yours, noised partway",
         "inpaint": "what a model draws under a mask, in an image of yours",
+        "playground": "all of it by hand, on a page in the browser",
     },
     "train": {"train": "a model of the course, or one of your own images"},
     "measure": {
@@ -74,7 +75,7 @@ def overview() -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
     with ended_at_once():  # these load torch
-        from ldm_teach.cli import doctor, edit, estimate, exercises, inpaint, report, sample, study, train
+        from ldm_teach.cli import doctor, edit, estimate, exercises, inpaint, playground, report, sample, study, train
 
     top = Parser(
         prog=PROGRAM,
@@ -85,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
     top.set_defaults(command=top.print_help)
     commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
-    for module in (train, sample, edit, inpaint, study, estimate, report, exercises, doctor):
+    for module in (train, sample, edit, inpaint, playground, study, estimate, report, exercises, doctor):
         module.configure(commands)
     return top
 

@@ -103,7 +103,7 @@ class Playground:
         self._show_frame()
         self.image.remove_class(OLD)
         self._line = self.line.value = settings.to_line()
-        self._say(f"{described(settings)}, {made.steps} steps: {'full quality' if full else 'preview'}")
+        self._say(f"{summary_of(settings)}, {made.steps} steps: {'full quality' if full else 'preview'}")
         if full:
             self.links.value = self._saved(frames)
 
@@ -159,7 +159,7 @@ class Playground:
         self.caption.value = html.escape(words, quote=False)
 
 
-def described(settings: Settings) -> str:
+def summary_of(settings: Settings) -> str:
     """The settings in a few words, for the line below the picture."""
     said = [settings.model, settings.condition if len(settings.condition) < 80 else "an image"]
     said += [f"not {settings.negative}"] if settings.negative else []
@@ -168,9 +168,4 @@ def described(settings: Settings) -> str:
     said += ["t = {} to {}".format(*settings.interval)] if settings.interval else []
     said += [settings.sampler]
     words = ", ".join(said)
-    return words if settings.beside is None else f"above A: {described(settings.beside)}; below B: {words}"
-
-
-def playground(settings: Settings | None = None) -> Playground:
-    """The playground, at these settings where they are given."""
-    return Playground(settings)
+    return words if settings.beside is None else f"above A: {summary_of(settings.beside)}; below B: {words}"

@@ -10,7 +10,7 @@ from ldm_teach.interactive.drawing import Drawn
 from ldm_teach.interactive.pictures import tile
 
 ACROSS, STRIP = 4, 8  # pictures side by side, and frames in a strip, at most
-WIDTH = 96  # pixels that a sample takes on the screen, about
+WIDTH = 128  # pixels that a sample takes on the screen, at most
 
 
 def frame_picture(drawn: Sequence[Drawn], frame: int) -> Image.Image:
@@ -37,11 +37,11 @@ def _tiled(drawn: Drawn, frame: int) -> Image.Image:
 def _strip(drawn: Drawn) -> Image.Image:
     chosen = np.linspace(0, len(drawn.frames) - 1, min(STRIP, len(drawn.frames))).round().astype(int)
     x = drawn.frames[chosen.tolist()].transpose(0, 1)  # (N, F, C, H, W)
-    return _large(tile(x.flatten(0, 1), len(chosen)), x.shape[-1], WIDTH * 2 // 3)
+    return _large(tile(x.flatten(0, 1), len(chosen)), x.shape[-1], WIDTH // 2)
 
 
 def _large(canvas: np.ndarray, side: int, width: int = WIDTH) -> Image.Image:
-    zoom = max(1, round(width / side))
+    zoom = max(1, width // side)
     return Image.fromarray(canvas.repeat(zoom, axis=0).repeat(zoom, axis=1))
 
 

@@ -13,8 +13,7 @@ import torch
 
 from ldm_teach.interactive import playground as module
 from ldm_teach.interactive.drawing import draw_settings
-from ldm_teach.interactive.playground import OLD, Playground, described
-from ldm_teach.interactive.playground import playground as make
+from ldm_teach.interactive.playground import OLD, Playground, summary_of
 from ldm_teach.interactive.settings import Settings, settings_in
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.latent_diffusion import LatentDiffusion
@@ -207,7 +206,7 @@ def test_readers_without_widgets_get_the_picture_and_words(displayed, panel):
 
 def test_a_panel_that_is_dropped_is_freed():
     gc.collect()
-    panel = make(Settings(count=1, steps=2))
+    panel = Playground(Settings(count=1, steps=2))
     panel.controls.seed.value = 3
     panel.settle()
     watched = weakref.ref(panel)
@@ -221,4 +220,4 @@ def test_it_is_described_in_a_line():
     first = Settings("m", "x" * 99, guidance="classifier")
     second = Settings("m", "c", negative="n", w=2.0, interval=(1, 9), beside=first)
     want = "above A: m, an image, s = 1, dpm_solver; below B: m, c, not n, w = 2, t = 1 to 9, dpm_solver"
-    assert described(second) == want
+    assert summary_of(second) == want
