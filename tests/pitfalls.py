@@ -90,6 +90,11 @@ PITFALLS: dict[str, dict[str, tuple[str, str] | str]] = {
         "A mask upside down": ("keeping", "the mask is upside down"),
         "Guidance inverted": "of a weight, no code: shown",
     },
+    "15": {
+        "A straight line between two noises": ("mended_walk", "too small: the root of its mean square is 0.7"),
+        "The first step of Heun": "of a setting, no code: shown with its number",
+        "One picture taken for a law": "of a judgement, no code: shown with its error",
+    },
 }
 
 TERMS = (

@@ -10,6 +10,7 @@ from ldm_teach.interactive.check import (
     latent_diffusion,
     noisy_classifier,
     pictures,
+    playground,
     quantization,
     samplers,
     score_matching,
@@ -33,6 +34,7 @@ MODULES = {
     "11": words,
     "12": pictures,
     "14": editing,
+    "15": playground,
 }
 NOTEBOOKS: dict[str, dict[str, Exercise]] = {  # by the number of a notebook, its exercises by name
     number: {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
