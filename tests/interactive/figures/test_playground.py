@@ -5,7 +5,7 @@ from ldm_teach.interactive.plots import figure_png
 
 
 def test_a_strip_has_a_row_for_each_noise_and_a_name_for_each_frame():
-    figure = figures.film_strip(torch.zeros(3, 2, 1, 4, 4), ["a", "b", "c"], "a film")
+    figure = figures.film_strip(torch.zeros(3, 2, 1, 4, 4), ["a", "b", "c"], "a film", "step")
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["noise 1", "noise 2"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"] and axes.get_title() == "a film"
