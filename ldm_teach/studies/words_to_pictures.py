@@ -30,11 +30,11 @@ PATH = MEASURED / "words-to-pictures.json"
 ASKED = {"trained": "train", "pair never seen": "pairs", "name never seen": "names"}  # and the split it is from
 CANDIDATES = 100  # names among which the asked one is to be found
 SAME = 0.95  # of the training pictures are as near to their own reconstruction as what counts as a copy
-WEIGHTS = ((0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (5.0, 5.0), (1.0, 3.0), (3.0, 1.0))
+WEIGHT_PAIRS = ((0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (5.0, 5.0), (1.0, 3.0), (3.0, 1.0))
 
 
 class Row(NamedTuple):
-    """What was asked for, which pictures were judged, and what was found.
+    """What was asked for, which pictures were judge_emoji, and what was found.
 
     pictures: "real", "reconstructed" or "samples", drawn with the weights w_style and w_words.  top1, top5, style: the
     shares whose name is the first, is among the first five, and whose style is right.  frechet: to the training
@@ -75,11 +75,11 @@ def gather_known(model: LatentDiffusion, judge: PictureJudge) -> Known:
     splits = [emoji(split) for split in ASKED.values()]
     pictures = Emoji(*(torch.cat(column) for column in zip(*splits, strict=True)))
     sight, train = look(judge, pictures.x), as_images(splits[0].x)
-    off = (reconstructed(model, train) - train).square().mean(dim=(1, 2, 3)).sqrt()
+    off = (through_latents(model, train) - train).square().mean(dim=(1, 2, 3)).sqrt()
     return Known(judge, pictures, sight, train, sight.features[: len(train)], float(off.quantile(SAME)))
 
 
-def reconstructed(model: LatentDiffusion, x: Tensor) -> Tensor:
+def through_latents(model: LatentDiffusion, x: Tensor) -> Tensor:
     """Pictures x (N, 3, 64, 64) in [-1, 1] through the autoencoder of a model."""
     return torch.cat([model.decode(model.encode(chunk)) for chunk in x.split(250)])
 
@@ -111,7 +111,7 @@ def found_again(known: Known, asked: Emoji, embeddings: Tensor) -> Tensor:
     return found
 
 
-def judged(known: Known, name: str, asked: Emoji, x: Tensor) -> dict[str, Any]:
+def judge_emoji(known: Known, name: str, asked: Emoji, x: Tensor) -> dict[str, Any]:
     """The figures of pictures x (N, 3, 64, 64) in [-1, 1] that should show what was asked for."""
     seen = look(known.judge, x)
     rank = found_again(known, asked, seen.embeddings)
@@ -131,7 +131,7 @@ def judged(known: Known, name: str, asked: Emoji, x: Tensor) -> dict[str, Any]:
 def run(
     model: Path | str = "emoji",
     judge: Path | str = "emoji-judge",
-    weights: Sequence[tuple[float, float]] = WEIGHTS,
+    weights: Sequence[tuple[float, float]] = WEIGHT_PAIRS,
     num_samples: int = 500,
     num_steps: int = 20,
     seed: int = 0,
@@ -145,14 +145,14 @@ def run(
     for name in ASKED:
         asked = asked_pictures(name, num_samples // len(EMOJI_STYLES))
         real = as_images(asked.x)
-        again = reconstructed(drawing, real)
-        yield Row(pictures="real", w_style=None, w_words=None, **judged(known, name, asked, real))
+        again = through_latents(drawing, real)
+        yield Row(pictures="real", w_style=None, w_words=None, **judge_emoji(known, name, asked, real))
         psnr = peak_signal_to_noise(again, real)
-        yield Row(pictures="reconstructed", w_style=None, w_words=None, psnr=psnr, **judged(known, name, asked, again))
+        yield Row(pictures="reconstructed", w_style=None, w_words=None, psnr=psnr, **judge_emoji(known, name, asked, again))
         captions = drawing.encoder.check(emoji_captions(asked.names, asked.styles))
         for w_style, w_words in progress(weights, f"words to pictures: {name}", "weight"):
             x = sample_all(drawing, captions, w_words, num_steps, seed, method=weighing(w_style))
-            yield Row(pictures="samples", w_style=w_style, w_words=w_words, **judged(known, name, asked, x))
+            yield Row(pictures="samples", w_style=w_style, w_words=w_words, **judge_emoji(known, name, asked, x))
 
 
 def weighing(w_style: float) -> Method:

@@ -89,14 +89,16 @@ def ddpm(
     for t, alpha_bar, _, alpha_bar_s in walk:
         alpha = alpha_bar / alpha_bar_s
         beta, kept = 1 - alpha, (1 - alpha_bar_s) / (1 - alpha_bar)
-        for time in range(resampling if alpha_bar_s < 1 else 1):
+        times = resampling if alpha_bar_s < 1 else 1
+        for time in range(times):
             if time > 0:
                 x = alpha**0.5 * x + beta**0.5 * draw_like(x, generator)
             _, x0 = predict(denoiser, x, t, alpha_bar)
             x = alpha_bar_s**0.5 * beta / (1 - alpha_bar) * x0 + alpha**0.5 * kept * x
             if alpha_bar_s < 1:
                 x = x + (beta * kept if variance == "small" else beta) ** 0.5 * draw_like(x, generator)
-        yield Step(t, x, x0)
+            if time == times - 1:
+                yield Step(t, x, x0)
 
 
 def ddim(

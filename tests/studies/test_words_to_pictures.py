@@ -18,14 +18,14 @@ from ldm_teach.studies.words_to_pictures import (
     CANDIDATES,
     PATH,
     SAME,
-    WEIGHTS,
+    WEIGHT_PAIRS,
     Known,
     Row,
     asked_pictures,
     found_again,
     gather_known,
-    judged,
-    reconstructed,
+    judge_emoji,
+    through_latents,
     run,
     table,
     weighing,
@@ -113,11 +113,11 @@ def test_the_pictures_of_training_are_copies_and_noise_is_none(shipped):
     known = gather_known(*shipped)
     asked = asked_pictures("trained", 10)
     x = as_images(asked.x)
-    found = judged(known, "trained", asked, x)
+    found = judge_emoji(known, "trained", asked, x)
     assert (found["copies"], found["images"]) == (1.0, 50) and found["distance"] < 1e-2
-    noise = judged(known._replace(near=0.1), "trained", asked, torch.randn(x.shape, generator=seeded(3)).clamp(-1, 1))
+    noise = judge_emoji(known._replace(near=0.1), "trained", asked, torch.randn(x.shape, generator=seeded(3)).clamp(-1, 1))
     assert noise["copies"] == 0 and noise["distance"] > 0.5 and noise["frechet"] > found["frechet"]
-    off = (reconstructed(shipped[0], known.train) - known.train).square().mean(dim=(1, 2, 3)).sqrt()
+    off = (through_latents(shipped[0], known.train) - known.train).square().mean(dim=(1, 2, 3)).sqrt()
     assert float((off <= known.near).double().mean()) == pytest.approx(SAME, abs=1e-3)
 
 
@@ -149,4 +149,4 @@ def test_equal_weights_are_one_weight(shipped):
 @KEPT
 def test_what_was_measured_is_complete():
     rows, settings = tables.read(Row, PATH)
-    assert len(rows) == len(ASKED) * (2 + len(WEIGHTS)) and settings["samples"] == 500
+    assert len(rows) == len(ASKED) * (2 + len(WEIGHT_PAIRS)) and settings["samples"] == 500
