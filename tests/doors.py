@@ -30,7 +30,7 @@ from ldm_teach.data import (
     shapes,
     shapes_reader,
 )
-from ldm_teach.interactive import controls, pictures, plots
+from ldm_teach.interactive import controls, drawing, pictures, plots, settings, uploads
 from ldm_teach.measuring import adherence, footprint, judge, metrics, retrieval, statistics, tables, timing
 from ldm_teach.models import (
     attention,
@@ -1141,3 +1141,37 @@ door(plots.arrows, axes=(AXES, a(type(AXES))), field=(MIXTURE.score, FUNCTION), 
 door(plots.loss_curves, curves=({"a": [1.0, 2.0]}, a(dict)), title=("title", WORDS), every=(1, whole()))
 door(plots.figure_png, figure=(FIGURE, a(Figure)))
 door(plots.show, figure=(FIGURE, a(Figure)), alt=("a figure", WORDS))
+SETTINGS, PICTURE = settings.Settings(count=1, steps=1), Image.new("RGB", (4, 4))
+HELD = settings.as_png(PICTURE, SETTINGS)
+door(
+    settings.Settings,
+    condition=("0", WORDS),
+    sigma=(2.0, number(1e-300)),
+    w=(1.0, number()),
+    w_style=(1.0, number() | NONE),
+    interval=((1, 2), several(whole(0), 2) | NONE),
+    sampler=("ddim", one_of(*settings.ALL_SAMPLERS)),
+    steps=(3, whole(1, 200)),
+    seed=(0, whole(-(2**31) + 1)),
+    count=(1, whole(1, 16)),
+    task=("edit", one_of(*settings.TASKS)),
+    strength=(0.5, number(0.01, 1)),
+    film=("walk", one_of(*settings.FILMS)),
+    to_seed=(1, whole(0) | NONE),
+    frames=(3, whole(1, 24)),
+    beside=(SETTINGS, a(settings.Settings) | NONE),
+)
+door(settings.Settings.from_line, line=(SETTINGS.to_line(), WORDS))
+door(settings.as_png, picture=(PICTURE, a(Image.Image)), settings=(SETTINGS, a(settings.Settings)))
+door(
+    settings.as_gif,
+    frames=([PICTURE, PICTURE], several(a(Image.Image))),
+    settings=(SETTINGS, a(settings.Settings)),
+    milliseconds=(100, whole(1, 65_535)),
+)
+door(settings.settings_in, content=(HELD, one_of(HELD)))
+door(uploads.carried, content=(PNG := (PICTURES / "a.png").read_bytes(), one_of(PNG), "content|upload"))
+door(drawing.draw_settings, settings=(SETTINGS, Kind(lambda v: v == SETTINGS)))
+door(
+    drawing.grid_of, mask=("#.", one_of("#.")), height=(1, one_of(1), "height|mask"), width=(2, one_of(2), "width|mask")
+)

@@ -23,6 +23,8 @@ from ldm_teach.models.conditioning import (
 )
 
 ANY_STYLE = "(any)"
+# A pressed button differs from others by a shade alone, in the dark theme by hardly one.
+STYLE_OF_MASK = "<style>.ldm-mask .jupyter-button.mod-active { background: #0072B2; }</style>"
 MAPS_FROM = ("composed", "a test scene")
 
 
@@ -216,6 +218,7 @@ def ask_mask(rows: int, columns: int) -> Asking:
     for one in (one for line in grid for one in line):
         one.observe(tell, names="value")
     tell()
-    hint = ipywidgets.HTML("pressed squares are drawn anew; press them, or a whole rectangle of them:")
+    hint = ipywidgets.HTML(f"{STYLE_OF_MASK}blue squares are drawn anew; press them, or a whole rectangle of them:")
     squares = stacked([ipywidgets.HBox(line, layout=dict(overflow="visible")) for line in grid])
+    squares.add_class("ldm-mask")
     return Asking(stacked([hint, squares, height, width, side_by_side(buttons)]), [said], lambda: said.value, set_words)

@@ -39,7 +39,7 @@ def draw_settings(settings: Settings, going: Callable[[], bool] = lambda: True) 
     Raises ValueError for words, an image or a mask that the model does not take, and FileNotFoundError for a model that
     is not there.
     """
-    model = model_named(settings.model)
+    model = model_named(checks.instance("settings", settings, Settings).model)
     with torch.no_grad():
         denoiser, noise = _arrow_and_noise(settings, model)
         given = None if settings.task == "sample" else image_for(model, settings.image)[None]
@@ -171,6 +171,7 @@ def diffusion_models() -> list[str]:
 
 def grid_of(mask: str, height: int, width: int) -> Tensor:
     """A mask in words, "..##/..##", as (height, width) bool, True at "#". Raises ValueError for one of another form."""
+    checks.counts(height=height, width=width)
     rows = checks.word("mask", mask).split("/")
     if len(rows) != height or any(len(row) != width or set(row) - {".", "#"} for row in rows):
         raise ValueError(f"mask is {mask!r}; want {height} rows of {width} times . or #, apart by /")

@@ -46,7 +46,7 @@ class Playground:
         self.links = ipywidgets.HTML()
         self.opened = ipywidgets.FileUpload(accept=".png,.gif", description="open a saved picture", layout=fluid(200))
         shown = [self.image, self.film, self.strip, self.caption, self.beside, self.links, self.line, self.opened]
-        half = dict(flex="1 1 400px", min_width="0", max_width="620px", overflow="visible")
+        half = dict(flex="1 1 400px", min_width="0", max_width="620px", overflow="visible", padding="0 16px 0 0")
         halves = [stacked([ipywidgets.HTML(STYLE_OF_OLD), *shown]), stacked([self.controls.box])]
         for part in halves:
             part.layout = ipywidgets.Layout(align_items="flex-start", **half)

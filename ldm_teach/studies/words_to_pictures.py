@@ -34,7 +34,7 @@ WEIGHT_PAIRS = ((0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (5.0
 
 
 class Row(NamedTuple):
-    """What was asked for, which pictures were judge_emoji, and what was found.
+    """What was asked for, which pictures were judged, and what was found.
 
     pictures: "real", "reconstructed" or "samples", drawn with the weights w_style and w_words.  top1, top5, style: the
     shares whose name is the first, is among the first five, and whose style is right.  frechet: to the training

@@ -1,19 +1,24 @@
 """What moves, in a real JupyterLab, by mouse and keys in headless Chromium; skipped where there is no browser."""
 
+import importlib.util
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, expect, sync_playwright
+
+from ldm_teach.interactive.settings import settings_in
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -24,6 +29,11 @@ from ldm_teach.data.fashion import FASHION_CLASSES
 from ldm_teach.interactive.panel import guidance_panel, map_panel, text_panel
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 panel = guidance_panel(LatentDiffusion.load("fashion-class"), FASHION_CLASSES)
+panel
+"""
+PLAYGROUND = """
+from ldm_teach.interactive.playground import Playground
+panel = Playground()
 panel
 """
 TRAINING = """
@@ -250,3 +260,92 @@ def test_stop_ends_a_live_training_with_one_line_and_it_goes_on(lab, page):
     expect(picture).not_to_have_attribute("src", before)  # the screen goes on, too
     run(page, 2)
     expect(page.get_by_text("200 losses")).to_be_visible(timeout=30_000)
+
+
+def handle(page: Page, name: str):
+    """The handle of the slider of this name."""
+    slider = page.locator(".widget-hslider", has=page.locator(f".widget-label:text-is('{name}')"))
+    return slider.locator(".noUi-handle").first
+
+
+def try_the_playground(page: Page) -> None:
+    """By keyboard: a slider, words, right and wrong, a task, A beside B, a line of text; a film and its file."""
+    image, caption = page.locator("img.widget-image").first, page.locator(".widget-html", has_text="steps:").last
+    expect(caption).to_contain_text("12 steps: full quality", timeout=120_000)
+    src = image.get_attribute("src")
+    handle(page, "w").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(image).not_to_have_attribute("src", src, timeout=30_000)
+    expect(caption).to_contain_text("w = 2.5, t = 300 to 700, dpm_solver, 12 steps: full quality", timeout=30_000)
+    line = page.get_by_label("settings")
+    before = line.input_value()
+    assert '"w": 2.5' in before
+
+    page.get_by_label("model").focus()
+    reached = set()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.className + ' ' + document.activeElement.tagName"))
+    assert {"SELECT", "INPUT"} <= {one.split()[-1] for one in reached} and any("noUi-handle" in one for one in reached)
+
+    page.get_by_text("keep as A, beside").focus()
+    page.keyboard.press("Enter")
+    expect(caption).to_contain_text("above A: fashion-class", timeout=30_000)
+    page.keyboard.press("Enter")
+    page.get_by_label("model").select_option("shapes-text")
+    expect(caption).to_contain_text("shapes-text, a red circle above a blue square", timeout=30_000)
+    words = page.get_by_label("caption")
+    words.fill("a rde circle")
+    words.press("Enter")
+    expect(page.get_by_text("The picture is an older one.")).to_contain_text("did you mean 'red'?", timeout=30_000)
+    expect(page.locator(".ldm-old")).to_have_count(1)
+    page.get_by_label("model").select_option("fashion-class")
+    page.get_by_label("task").select_option("inpaint")
+    expect(page.get_by_title("row 1, column 1", exact=True)).to_be_visible(timeout=30_000)
+    page.get_by_title("row 1, column 1", exact=True).press("Enter")
+    expect(line).to_have_value(re.compile(r'"mask": "#......'), timeout=60_000)
+    page.get_by_label("film", exact=True).select_option("steps")
+    with page.expect_download(timeout=60_000) as film:
+        page.get_by_text("save the film as GIF").click()
+    assert settings_in(Path(film.value.path()).read_bytes()).film == "steps"
+    line.fill(before)
+    line.press("Enter")
+    expect(caption).to_contain_text("w = 2.5, t = 300 to 700, dpm_solver, 12 steps: full quality", timeout=60_000)
+
+
+def test_the_playground_works_by_keyboard(lab, page):
+    lab.notebook("playground.ipynb", PLAYGROUND)
+    lab.open(page, "playground.ipynb")
+    run(page, 0)
+    try_the_playground(page)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("voila") is None, reason="needs Voila")
+def test_the_page_of_its_own_asks_nobody_else(tmp_path):
+    """By `python -m ldm_teach playground`: the same by keyboard, nothing from another host; Ctrl-C ends it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "ldm_teach", "playground", "--no-browser", "--theme", "dark", f"--port={port}"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    hosts = set()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            page = browser.new_page(viewport=dict(width=1280, height=1000))
+            page.on(
+                "requestfinished", lambda request: hosts.add(request.url.split("/")[2] if "//" in request.url else "")
+            )
+            for _ in range(120):
+                try:
+                    page.goto(f"http://localhost:{port}/", timeout=60_000)
+                    break
+                except Error:
+                    time.sleep(0.5)
+            try_the_playground(page)
+            browser.close()
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+    assert hosts - {""} == {f"localhost:{port}"}
