@@ -148,7 +148,9 @@ def run(
         again = through_latents(drawing, real)
         yield Row(pictures="real", w_style=None, w_words=None, **judge_emoji(known, name, asked, real))
         psnr = peak_signal_to_noise(again, real)
-        yield Row(pictures="reconstructed", w_style=None, w_words=None, psnr=psnr, **judge_emoji(known, name, asked, again))
+        yield Row(
+            pictures="reconstructed", w_style=None, w_words=None, psnr=psnr, **judge_emoji(known, name, asked, again)
+        )
         captions = drawing.encoder.check(emoji_captions(asked.names, asked.styles))
         for w_style, w_words in progress(weights, f"words to pictures: {name}", "weight"):
             x = sample_all(drawing, captions, w_words, num_steps, seed, method=weighing(w_style))

@@ -18,7 +18,7 @@ def film(frames=3, count=5, side=32, channels=3):
 def test_samples_stand_four_in_a_row_right_of_what_was_given():
     drawn = film(1)
     picture = np.asarray(frame_picture([drawn], 0))
-    assert picture.shape == (3 * (2 * 32 + 2), 3 * (4 * 32 + 3 * 2), 4)
+    assert picture.shape == (4 * (2 * 32 + 2), 4 * (4 * 32 + 3 * 2), 4)
     given = drawn._replace(asked=torch.zeros(1, 1, 32, 32))
     assert frame_picture([given], 0).width > picture.shape[1]
 

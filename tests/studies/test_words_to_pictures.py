@@ -25,9 +25,9 @@ from ldm_teach.studies.words_to_pictures import (
     found_again,
     gather_known,
     judge_emoji,
-    through_latents,
     run,
     table,
+    through_latents,
     weighing,
 )
 from ldm_teach.theory.schedule import NoiseSchedule
@@ -115,7 +115,9 @@ def test_the_pictures_of_training_are_copies_and_noise_is_none(shipped):
     x = as_images(asked.x)
     found = judge_emoji(known, "trained", asked, x)
     assert (found["copies"], found["images"]) == (1.0, 50) and found["distance"] < 1e-2
-    noise = judge_emoji(known._replace(near=0.1), "trained", asked, torch.randn(x.shape, generator=seeded(3)).clamp(-1, 1))
+    noise = judge_emoji(
+        known._replace(near=0.1), "trained", asked, torch.randn(x.shape, generator=seeded(3)).clamp(-1, 1)
+    )
     assert noise["copies"] == 0 and noise["distance"] > 0.5 and noise["frechet"] > found["frechet"]
     off = (through_latents(shipped[0], known.train) - known.train).square().mean(dim=(1, 2, 3)).sqrt()
     assert float((off <= known.near).double().mean()) == pytest.approx(SAME, abs=1e-3)
