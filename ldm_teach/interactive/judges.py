@@ -1,8 +1,9 @@
 """Judges of an answer, each for its kind: a function by what it returns, a number that was derived or predicted."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -157,10 +158,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Guess:
-    """Judges a prediction beside what is measured: right within a `factor`.  usual: what is measured as a rule."""
+    """Judges a prediction beside what is measured: right within a `factor`.  usual: what is measured as a rule.
+
+    slips: what to say -> of which prediction; the nearest is said where it is near.
+    """
 
     usual: float
     factor: float = 1.5
+    slips: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, answer: Any, measured: Any = None) -> str | None:
         got, truth = as_number(answer), self.usual if measured is None else as_number(measured)
@@ -168,7 +173,13 @@ class Guess:
             return None if abs(got) < 0.1 else f"you said {got:.3g}; measured 0"
         if got * truth > 0 and 1 / self.factor <= got / truth <= self.factor:
             return None
-        return f"you said {got:.3g}; measured {truth:.3g}: {far(got, truth)}"
+        wrong = f"you said {got:.3g}; measured {truth:.3g}: {far(got, truth)}"
+        words, value = min(self.slips.items(), key=lambda slip: abs(got - slip[1]), default=("", math.inf))
+        return f"{words} ({wrong})" if abs(got - value) <= 0.05 * max(abs(value), abs(self.usual)) and words else wrong
+
+    def known_slips(self) -> Iterator[tuple[str, float]]:
+        """Each slip, and the prediction that it leads to."""
+        yield from self.slips.items()
 
 
 def near(a: float, b: float, tolerance: float) -> bool:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ldm_teach import checks
-from ldm_teach.data.emoji import EMOJI_SIDE, emoji
+from ldm_teach.data.emoji import EMOJI_SIDE, as_images, emoji
 from ldm_teach.data.fashion import fashion_mnist
 from ldm_teach.data.image_folder import decoded, decoded_bytes
 from ldm_teach.data.shapes import shapes
@@ -61,7 +61,7 @@ def image_for(model: LatentDiffusion, words: Path | str, name: str = "image") ->
     config, words = model.autoencoder.config, str(words)
     (height, width), channels = config["image_size"], config["image_channels"]
     if height != width:
-        raise ValueError(f"name is a model of images of {width}x{height} pixels; want one of squares")
+        raise ValueError(f"model has images of {width}x{height} pixels; want one of squares")
     if words.isdecimal() and (k := int(words)) < TEST_PICTURES:
         return as_model(numbered_pictures(height, channels)[k], height, channels)
     try:
@@ -91,4 +91,4 @@ def numbered_pictures(side: int, channels: int) -> Tensor:
         return fashion_mnist(train=False).x[:TEST_PICTURES]
     if side < EMOJI_SIDE:
         return shapes(TEST_PICTURES, seed=1, train=False).x
-    return emoji("pairs").x[:TEST_PICTURES] / 127.5 - 1
+    return as_images(emoji("pairs").x[:TEST_PICTURES])

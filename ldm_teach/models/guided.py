@@ -93,6 +93,8 @@ def style_and_words(
     if not isinstance(encoder, WordsAndStyleEncoder):
         raise ValueError(f"model reads its condition with {type(encoder).__name__}; want a WordsAndStyleEncoder")
     numbers = encoder.check(prompts)
+    if not isinstance(w_style, Tensor) and not isinstance(w_words, Tensor) and w_style == w_words:
+        return model.denoiser(numbers, w=w_words)  # the same, with two calls of the network in the place of three
     style = model.denoiser(encoder.drop(numbers, words=True))
     return nested_guidance(model.denoiser(numbers), style, model.denoiser(), w_style, w_words)
 

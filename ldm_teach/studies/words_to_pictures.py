@@ -85,7 +85,7 @@ def through_latents(model: LatentDiffusion, x: Tensor) -> Tensor:
 
 
 def asked_pictures(name: str, of_each: int = CANDIDATES) -> Emoji:
-    """The pictures of a line of ASKED, `of_each` style at most; each name is in another style, too."""
+    """The pictures of a line of ASKED, `of_each` of a style at most; each name is in another style, too."""
     pictures = emoji(ASKED[name])
     several = torch.cat([emoji(split).names for split in EMOJI_SPLITS]).bincount()[pictures.names] > 1
     order = torch.randperm(len(several), generator=torch.Generator().manual_seed(0))
@@ -161,8 +161,6 @@ def weighing(w_style: float) -> Method:
     """The method of guidance whose scale is the weight of the words, beside this weight of the style."""
 
     def method(model: LatentDiffusion, condition: Tensor, scale: float) -> Denoiser:
-        if w_style == scale:  # the same, with two calls of the network in the place of three
-            return model.denoiser(condition, w=scale)
         return style_and_words(model, condition, w_style, scale)
 
     return method

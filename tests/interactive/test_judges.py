@@ -102,3 +102,10 @@ def test_a_prediction_is_held_beside_what_was_measured():
     assert guess(30) == "you said 30; measured 10: 3 times too large"
     assert guess(2, 25.0) == "you said 2; measured 25: 12 times too small"
     assert Guess(usual=0.0)(0.01) is None and Guess(usual=0.0)(3) == "you said 3; measured 0"
+
+
+def test_a_prediction_is_told_the_nearest_slip_where_one_is_near():
+    judge = Guess(10.0, 1.2, {"far too few": 1.0, "none": 0.0})
+    assert judge(0.9).startswith("far too few (you said 0.9; measured 10") and judge(0.1).startswith("none (")
+    assert judge(5.0).startswith("you said 5") and judge(9.0) is None and dict(judge.known_slips()) == judge.slips
+    assert Guess(10.0)(1.0).startswith("you said 1; measured 10")

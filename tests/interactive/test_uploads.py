@@ -66,7 +66,7 @@ def test_numbers_are_test_pictures_of_the_size_of_the_model():
 def test_what_is_none_of_these_is_named():
     with pytest.raises(ValueError, match=r"image is '100' \(No such file or directory\)"):
         image_for(model(28, 1), "100")
-    with pytest.raises(ValueError, match="name is a model of images of 64x32 pixels; want one of squares"):
+    with pytest.raises(ValueError, match="model has images of 64x32 pixels; want one of squares"):
         image_for(model(64, height=32), "1")
 
 

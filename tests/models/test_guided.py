@@ -46,8 +46,9 @@ def test_a_blind_classifier_takes_everything_for_clean(noisy_z):
 
 def test_style_and_words_with_equal_weights_are_one_condition_with_that_weight(noisy_z):
     model, prompts = make_tiny_model(make_encoder=make_prompt_encoder), ["oil: red heart", "blue", "ink:", ""]
-    two = style_and_words(model, prompts, 2.0, 2.0)(*noisy_z)
-    torch.testing.assert_close(two, model.denoiser(prompts, w=2.0)(*noisy_z), rtol=1e-4, atol=1e-5)
+    one = model.denoiser(prompts, w=2.0)(*noisy_z)
+    for w in (2.0, torch.full((4,), 2.0)):  # in two calls of the network, and nested in three
+        torch.testing.assert_close(style_and_words(model, prompts, w, w)(*noisy_z), one, rtol=1e-4, atol=1e-5)
 
 
 def test_each_weight_pushes_with_its_own_part_alone(noisy_z):

@@ -137,15 +137,13 @@ def test_each_line_and_weight_is_measured(shipped, tmp_path):
     assert len(lines) == 13 and lines[0].split()[0] == "asked," and "pair never seen: samples" in lines[8]
 
 
-def test_equal_weights_are_one_weight(shipped):
+def test_the_scale_is_the_weight_of_the_words(shipped):
     model, _ = shipped
     z, t = model.noise(2, seeded(1)), torch.tensor([100, 900])
     condition = model.encoder.check(["noto: cat face", "red heart"])
-    one, three = weighing(2.0)(model, condition, 2.0), style_and_words(model, condition, 2.0, 2.0)
-    torch.testing.assert_close(one(z, t), three(z, t))
-    other = weighing(1.0)(model, condition, 3.0)(z, t)
-    torch.testing.assert_close(other, style_and_words(model, condition, 1.0, 3.0)(z, t))
-    assert (other - one(z, t)).abs().max() > 1e-4
+    found = weighing(1.0)(model, condition, 3.0)(z, t)
+    torch.testing.assert_close(found, style_and_words(model, condition, 1.0, 3.0)(z, t))
+    assert (found - style_and_words(model, condition, 3.0, 1.0)(z, t)).abs().max() > 1e-4
 
 
 @KEPT

@@ -25,20 +25,11 @@ SURVIVAL_SLIPS: Mapping[str, float] = {
 }
 
 
-def _judge_survival(answer: Any, measured: Any = None) -> str | None:
-    wrong = Guess(0.38, 1.12)(answer, measured)
-    if wrong is None:
-        return None
-    got = as_number(answer)
-    named = [words for words, value in SURVIVAL_SLIPS.items() if abs(got - value) < 0.006]
-    return f"{named[0]} ({wrong})" if named else wrong
-
-
 survival_at_full_strength = Exercise(
     "predict",
     stars=1,
     minutes=4,
-    judge=_judge_survival,
+    judge=Guess(0.38, 1.12, SURVIVAL_SLIPS),
     praise="the old mode and the new one are two independent draws: sum_k w_k^2",
     hints=(
         "At strength 1 the noise says nothing of the old sample. So what are the old mode and the new one?",
@@ -46,7 +37,6 @@ survival_at_full_strength = Exercise(
         "0.5^2 + 0.3^2 + 0.2^2",
     ),
     right=(0.38, 0.25 + 0.09 + 0.04, torch.tensor(0.38)),
-    slips=SURVIVAL_SLIPS,
 )
 
 

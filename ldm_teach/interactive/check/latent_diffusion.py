@@ -425,17 +425,6 @@ told_time = Exercise(
 # Predict: the multiplications of the same network on pixels.
 
 
-def _judge_pixels(answer, measured=None):
-    wrong = Guess(17.0, 1.15)(answer, measured)
-    got = as_number(answer)
-    if wrong is None:
-        return None
-    for words, value in PIXEL_SLIPS.items():
-        if near(got, value, 0.02):
-            return words
-    return wrong
-
-
 PIXEL_SLIPS = {
     "4 is the ratio of the sides: a map has two of them": 4.0,
     "3.06 is the ratio of the numbers; a convolution counts positions": 3.0625,
@@ -449,7 +438,7 @@ pixels_over_latent = Exercise(
     "predict",
     stars=1,
     minutes=5,
-    judge=_judge_pixels,
+    judge=Guess(17.0, 1.15, PIXEL_SLIPS),
     praise="16 times the positions, and a little more for self-attention",
     hints=(
         "Which parts of the cost grow with the number of positions, and which with its square?",
@@ -457,7 +446,6 @@ pixels_over_latent = Exercise(
         "A little above 16: 0.995 * 16 + 0.005 * 256.",
     ),
     right=(17, 16.8, 16.0, torch.tensor(17.3)),
-    slips=PIXEL_SLIPS,
 )
 
 

@@ -135,21 +135,11 @@ CHANCE_SLIPS: Mapping[str, float] = {
     "count the classes of a pair of maps: the background and two to six kinds of items, of which few agree": 0.1,
 }
 
-
-def _judge_chance(answer: Any, measured: Any = None) -> str | None:
-    wrong = Guess(0.232, 1.35)(answer, measured)
-    if wrong is None:
-        return None
-    got = as_number(answer)
-    named = [words for words, value in CHANCE_SLIPS.items() if abs(got - value) < max(0.012, 0.08 * value)]
-    return f"{named[0]} ({wrong})" if named else wrong
-
-
 iou_by_chance = Exercise(
     "predict",
     stars=1,
     minutes=4,
-    judge=_judge_chance,
+    judge=Guess(0.232, 1.35, CHANCE_SLIPS),
     praise="chance is far from zero: a figure says little without it",
     hints=(
         "The background is a class like others. How much of two maps is background in both?",
@@ -157,7 +147,6 @@ iou_by_chance = Exercise(
         "The mean over the background and two or three kinds: 0.7 / 3 or so.",
     ),
     right=(0.23, 0.2, torch.tensor(0.25)),
-    slips=CHANCE_SLIPS,
 )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ldm_teach.interactive.exercise import Exercise
-from ldm_teach.interactive.judges import Guess, Law, Number, as_number, cases, shown
+from ldm_teach.interactive.judges import Guess, Law, Number, cases, shown
 from ldm_teach.theory.editing import slerp
 
 # Predict: what can be seen after one step.
@@ -21,21 +21,11 @@ FIRST_SLIPS: Mapping[str, float] = {
     "not in all: the first prediction is a blurred mean, and some means show another class": 100.0,
 }
 
-
-def _judge_first(answer: Any, measured: Any = None) -> str | None:
-    wrong = Guess(90.0, 1.09)(answer, measured)
-    if wrong is None:
-        return None
-    got = as_number(answer)
-    named = [words for words, value in FIRST_SLIPS.items() if abs(got - value) < max(1.0, 0.02 * value)]
-    return f"{named[0]} ({wrong})" if named else wrong
-
-
 seen_at_once = Exercise(
     "predict",
     stars=1,
     minutes=3,
-    judge=_judge_first,
+    judge=Guess(90.0, 1.09, FIRST_SLIPS),
     praise="what it is shows at once; what it looks like is settled later",
     hints=(
         "The prediction of x_0 at the first step is a mean over all garments that the noise may come from.",
@@ -43,7 +33,6 @@ seen_at_once = Exercise(
         "Nine in ten, or so.",
     ),
     right=(90, 88.0, torch.tensor(93)),
-    slips=FIRST_SLIPS,
 )
 
 
