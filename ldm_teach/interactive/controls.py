@@ -91,6 +91,21 @@ def first_and_last(size: str) -> tuple[int, int]:
     return half, IMAGE_SIZE - 1 - half
 
 
+def prompt_controls(prompt: str) -> ConditionControls:
+    """Which style and which words? A line `text` to type in, and a slider `w_style` for the weight of the style.
+
+    The condition is a list of B prompts, the style before a colon; what weighs it is `style_and_words`.
+    """
+    text = ipywidgets.Text(prompt, description="prompt", continuous_update=False, **sized(640))
+    w_style = ipywidgets.FloatSlider(1.0, min=-1.0, max=8.0, step=0.1, description="w style", **WIDE)
+    return ConditionControls(
+        dict(w_style=w_style, text=text),
+        condition=lambda count: [text.value] * count,
+        describe=lambda: f"{text.value}, w of the style = {w_style.value:.1f}",
+        subject="the prompt",
+    )
+
+
 class ItemControls(NamedTuple):
     """Dropdowns for the kind of an item, or "none", and its size; sliders for the row and column of its centre."""
 

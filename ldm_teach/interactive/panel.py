@@ -16,17 +16,19 @@ from ldm_teach.interactive.controls import (
     class_controls,
     class_names,
     map_controls,
+    prompt_controls,
     text_controls,
 )
 from ldm_teach.interactive.moving import free_with, show_moving, weakly
 from ldm_teach.interactive.pictures import png
 from ldm_teach.interactive.redraw import Redraw
 from ldm_teach.interactive.widgets import fluid, stacked
-from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder
-from ldm_teach.models.guided import Method, free_on
+from ldm_teach.models.conditioning import ImageEncoder, MapEncoder, TextEncoder, WordsAndStyleEncoder
+from ldm_teach.models.guided import Method, free_on, style_and_words
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.theory.guidance import s_from_w, w_from_s
 from ldm_teach.theory.samplers import dpm_solver
+from ldm_teach.theory.schedule import Denoiser
 
 PREVIEW_STEPS, FULL_STEPS = 3, 12  # of DPM-Solver++(2M), while a slider moves and once it is released
 
@@ -200,6 +202,24 @@ def text_panel(model: LatentDiffusion, caption: str | None = None, count: int = 
     own = model.encoder.config.get("examples")
     start = (own or ["a red circle above a blue square"])[0] if caption is None else caption
     return Panel(model, text_controls(start, read_back=not own), count, range=WEIGHT_RANGE)
+
+
+def prompt_panel(model: LatentDiffusion, prompt: str = "noto: cat face", count: int = 4) -> Panel:
+    """A prompt to type, `panel.text`, and two sliders of guidance, `panel.w_style` and `panel.weight` for the words.
+
+    Both -1 is no guidance by either; with equal weights a picture takes two calls of the network a step, else three
+    (`style_and_words`). A word that the model does not know is answered with the nearest that it knows, and the last
+    picture stays. Raises ValueError for a model without a WordsAndStyleEncoder, and for a `prompt` it does not take.
+    """
+    conditioned(model, WordsAndStyleEncoder)
+    asking = prompt_controls(prompt)
+
+    def method(model: LatentDiffusion, prompts: list[str], w_words: float) -> Denoiser:
+        return style_and_words(model, prompts, asking.controls["w_style"].value, w_words)
+
+    panel = Panel(model, asking, count, method, WEIGHT_RANGE)
+    panel.weight.description = "w words"
+    return panel
 
 
 def map_panel(model: LatentDiffusion, count: int = 8) -> Panel:

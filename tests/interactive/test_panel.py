@@ -16,16 +16,16 @@ from ldm_teach.data.captions import KINDS, MAX_WORDS, WORDS, parse
 from ldm_teach.data.shapes import render, shapes
 from ldm_teach.interactive import panel as panels
 from ldm_teach.interactive.controls import ConditionControls, class_controls
-from ldm_teach.interactive.panel import Panel, blur_panel, guidance_panel, map_panel, text_panel
+from ldm_teach.interactive.panel import Panel, blur_panel, guidance_panel, map_panel, prompt_panel, text_panel
 from ldm_teach.interactive.pictures import APART
 from ldm_teach.models.autoencoder import KLAutoencoder
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.conditioning import ClassEncoder, ImageEncoder, MapEncoder, TextEncoder
-from ldm_teach.models.guided import with_classifier
+from ldm_teach.models.guided import style_and_words, with_classifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.unet import UNet
 from ldm_teach.theory.schedule import NoiseSchedule
-from tests.helpers import make_tiny_model, seeded
+from tests.helpers import make_prompt_encoder, make_tiny_model, seeded
 
 pytestmark = pytest.mark.slow
 
@@ -403,9 +403,31 @@ def test_a_panel_that_is_dropped_is_freed_with_its_model_and_its_widgets():
     assert set(widget._instances) - before == set()
 
 
+def test_a_prompt_has_a_weight_for_its_style_and_one_for_its_words():
+    model = make_tiny_model(make_encoder=make_prompt_encoder)
+    panel = prompt_panel(model, "oil: red heart", count=2)
+    for name, value in dict(text="ink: blue", w_style=3.0, weight=2.0).items():
+        before = panel.samples
+        getattr(panel, name).value = value
+        panel.settle()
+        assert not torch.equal(panel.samples, before), name
+    assert panel.weight.description == "w words" and panel.w_style.description == "w style"
+    said = "ink: blue, w of the style = 3.0, w = 2.0 (s = 3.0), 12 steps: full quality"
+    assert panel.caption.value == said
+    with torch.no_grad():
+        guided = style_and_words(model, ["ink: blue"] * 2, 3.0, 2.0)
+        x = model.draw(guided, 2, num_steps=panels.FULL_STEPS, generator=seeded())
+    torch.testing.assert_close(panel.samples, x, rtol=0, atol=1e-5)
+    panel.text.value = "ink: blue herat"
+    panel.settle()
+    assert panel.caption.value.startswith("not drawn: ") and "herat" in panel.caption.value
+    torch.testing.assert_close(panel.samples, x, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "call, words",
     [
+        (lambda: prompt_panel(make_tiny_model()), "with ClassEncoder; want WordsAndStyleEncoder"),
         (lambda: text_panel(make_tiny_model()), "model reads its condition with ClassEncoder; want TextEncoder"),
         (lambda: map_panel(conditional_model("text")), "with TextEncoder; want MapEncoder"),
         (lambda: blur_panel(conditional_model("map"), IMAGES), "with MapEncoder; want ImageEncoder"),
