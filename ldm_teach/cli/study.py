@@ -20,7 +20,16 @@ from ldm_teach.measuring import tables
 from ldm_teach.paths import RUNS
 from ldm_teach.processes import joined
 from ldm_teach.progress import say
-from ldm_teach.studies import comparison, compression, conditioning, guidance, latent_against_pixel, sampling
+from ldm_teach.studies import (
+    colour_latents,
+    comparison,
+    compression,
+    conditioning,
+    guidance,
+    latent_against_pixel,
+    sampling,
+    words_to_pictures,
+)
 
 
 class Study(Protocol):
@@ -41,7 +50,17 @@ class Study(Protocol):
 
 STUDIES: dict[str, Study] = {
     study.PATH.stem: study
-    for study in (sampling, compression, guidance, conditioning, comparison, latent_against_pixel, bench)
+    for study in (
+        sampling,
+        compression,
+        guidance,
+        conditioning,
+        comparison,
+        latent_against_pixel,
+        colour_latents,
+        words_to_pictures,
+        bench,
+    )
 }
 
 
@@ -89,6 +108,18 @@ def configure(commands: argparse._SubParsersAction) -> None:
         c.add_argument(name, type=float, nargs="*", default=marks, help=f"the minutes after which {whose} is judged")
     c.add_argument("--seeds", dest="num_seeds", type=int, default=3, help="how many trainings in each space")
     c.add_argument("--device", default="cpu", help="where the models are trained: cuda, mps or cpu")
+    add_sampling(c, steps=20, samples=500)
+
+    c = command(colour_latents)
+    c.add_argument(
+        "--weights", type=float, nargs="+", default=list(colour_latents.KL_WEIGHTS), help="of the KL divergence"
+    )
+    c.add_argument("--steps", dest="num_steps", type=int, default=1_000, help="of each training")
+    c.add_argument("--device", help="cuda, mps or cpu; by default the first of these that is there")
+
+    c = command(words_to_pictures)
+    c.add_argument("--model", default="emoji", help="a shipped model or a directory")
+    c.add_argument("--judge", default="emoji-judge", help="the PictureJudge that judges")
     add_sampling(c, steps=20, samples=500)
 
     c = command(bench)

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import ipywidgets
 import torch
@@ -213,9 +214,10 @@ def prompt_panel(model: LatentDiffusion, prompt: str = "noto: cat face", count: 
     """
     conditioned(model, WordsAndStyleEncoder)
     asking = prompt_controls(prompt)
+    w_style = cast(ipywidgets.FloatSlider, asking.controls["w_style"])
 
-    def method(model: LatentDiffusion, prompts: list[str], w_words: float) -> Denoiser:
-        return style_and_words(model, prompts, asking.controls["w_style"].value, w_words)
+    def method(model: LatentDiffusion, prompts: Any, w_words: float) -> Denoiser:
+        return style_and_words(model, prompts, w_style.value, w_words)
 
     panel = Panel(model, asking, count, method, WEIGHT_RANGE)
     panel.weight.description = "w words"

@@ -79,7 +79,7 @@ def write_tensors(
         with whole(weights) as part:
             part.write_bytes(content)
         with whole(directory / "model.json") as part:
-            part.write_text(json.dumps(header, indent=2) + "\n")
+            part.write_text(json.dumps(header, indent=1) + "\n")
         for old in directory.glob("*.safetensors"):
             if old != weights and OURS.fullmatch(old.name):
                 old.unlink(missing_ok=True)

@@ -166,6 +166,33 @@ def weighing(w_style: float) -> Method:
     return method
 
 
+class OverWeights(NamedTuple):
+    """What guidance does: at each of the `weights`, and for real pictures, as `interactive.figures` draws it.
+
+    drawn: what was asked -> figure -> its value and standard error at each weight.  real: what was asked -> figure ->
+    its value for real pictures.
+    """
+
+    weights: list[float]
+    drawn: dict[str, dict[str, list[tuple[float, float]]]]
+    real: dict[str, dict[str, float]]
+
+
+def over_weights(rows: Sequence[Row]) -> OverWeights:
+    """The samples with equal weights of style and words. Shares have standard errors, the Fréchet distance has none."""
+    equal = [row for row in rows if row.w_words is not None and row.w_words == row.w_style]
+    weights, real, drawn = list(dict.fromkeys(row.w_words for row in equal if row.w_words is not None)), {}, {}
+    for name in ASKED:
+        real[name] = next(row for row in rows if (row.asked, row.pictures) == (name, "real"))._asdict()
+        line = [row for row in equal if row.asked == name]
+        drawn[name] = {
+            part: [(p := getattr(row, part), share_error(p, row.images)) for row in line]
+            for part in ("top1", "style", "copies")
+        }
+        drawn[name]["frechet"] = [(row.frechet, 0.0) for row in line]
+    return OverWeights(weights, drawn, real)
+
+
 def table(rows: Sequence[Row]) -> str:
     """A line for each: percentages with their standard errors, the Fréchet distance, the nearest, the copies."""
 

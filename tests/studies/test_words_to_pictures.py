@@ -25,6 +25,7 @@ from ldm_teach.studies.words_to_pictures import (
     found_again,
     gather_known,
     judge_emoji,
+    over_weights,
     run,
     table,
     through_latents,
@@ -144,6 +145,27 @@ def test_the_scale_is_the_weight_of_the_words(shipped):
     found = weighing(1.0)(model, condition, 3.0)(z, t)
     torch.testing.assert_close(found, style_and_words(model, condition, 1.0, 3.0)(z, t))
     assert (found - style_and_words(model, condition, 3.0, 1.0)(z, t)).abs().max() > 1e-4
+
+
+def test_the_curves_are_of_equal_weights_with_real_pictures_beside_them():
+    def row(asked, pictures, w_style, w_words, top1):
+        return Row(asked, pictures, w_style, w_words, 100, top1, 1.0, 0.5, 2.0, 0.1, 0.0)
+
+    rows = [
+        row(asked, *case)
+        for asked in ASKED
+        for case in (
+            ("real", None, None, 0.9),
+            ("samples", 0.0, 0.0, 0.25),
+            ("samples", 1.0, 3.0, 0.1),
+            ("samples", 2.0, 2.0, 0.5),
+        )
+    ]
+    found = over_weights(rows)
+    assert found.weights == [0.0, 2.0] and [*found.drawn] == [*found.real] == [*ASKED]
+    values, errors = zip(*found.drawn["pair never seen"]["top1"], strict=True)
+    assert values == (0.25, 0.5) and errors[1] == pytest.approx(0.05, abs=0.002)
+    assert found.real["trained"]["top1"] == 0.9
 
 
 @KEPT

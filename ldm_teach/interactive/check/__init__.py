@@ -16,6 +16,7 @@ from ldm_teach.interactive.check import (
     score_matching,
     start,
     words,
+    words_to_pictures,
 )
 from ldm_teach.interactive.exercise import Exercise
 
@@ -33,6 +34,7 @@ MODULES = {
     "10": latent_diffusion,
     "11": words,
     "12": pictures,
+    "13": words_to_pictures,
     "14": editing,
     "15": playground,
 }

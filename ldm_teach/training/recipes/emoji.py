@@ -42,13 +42,18 @@ def pictures(quick: bool) -> Emoji:
     return Emoji(*(column[:: len(data.x) // QUICK_PICTURES if quick else 1] for column in data))
 
 
-def emoji_autoencoder(quick: bool = False) -> Training:
-    """3x64x64 -> 8x8x8. Absolute errors, of pixels and of edges, keep it sharp; mirrored pictures are twice as many."""
+def emoji_autoencoder(quick: bool = False, weight: float = 1e-4, num_steps: int = 22_000) -> Training:
+    """3x64x64 -> 8x8x8. Absolute errors, of pixels and of edges, keep it sharp; mirrored pictures are twice as many.
+
+    weight: of the KL divergence.
+    """
     model = seeded(lambda: KLAutoencoder(**AUTOENCODER), seed=30)
     loss = autoencoder_loss(
-        None, regularizer=kl_per_element, weight=1e-4, perceptual_weight=0, absolute_weight=0.1, edge_weight=0.2
+        None, regularizer=kl_per_element, weight=weight, perceptual_weight=0, absolute_weight=0.1, edge_weight=0.2
     )
-    settings = FitSettings(num_steps=QUICK_STEPS if quick else 22_000, learning_rate=2e-3, decay=cosine_decay, seed=30)
+    settings = FitSettings(
+        num_steps=QUICK_STEPS if quick else num_steps, learning_rate=2e-3, decay=cosine_decay, seed=30
+    )
     batches = Batches(pictures(quick).x, batch_size=16, seed=30)
     return Training(model, of_bytes(mirrored(loss)), batches, settings)
 
@@ -79,7 +84,7 @@ def emoji_model(quick: bool = False) -> Training:
     moments = model.standardize(mean), std / model.latent_std
     loss = captioned(diffusion_loss(model.schedule, drop=0.1), draw_emoji_captions, drop_style=0.1, drop_words=0.1)
     settings = FitSettings(
-        num_steps=QUICK_STEPS if quick else 18_000, learning_rate=1e-3, average_decay=0.9995, seed=31
+        num_steps=QUICK_STEPS if quick else 24_000, learning_rate=1e-3, average_decay=0.9995, seed=31
     )
     return Training(model, loss, Batches(*moments, data.names, data.styles, batch_size=64, seed=31), settings)
 

@@ -31,7 +31,7 @@ RECIPES = {
     **of_family("conditioned", "11", {"shapes-text": shapes_text}),
     **of_family("conditioned", "12", COMPARISON),
     **of_family(
-        "emoji", "", {"emoji-judge": emoji_judge, "emoji-autoencoder": emoji_autoencoder, "emoji": emoji_model}
+        "emoji", "13", {"emoji-judge": emoji_judge, "emoji-autoencoder": emoji_autoencoder, "emoji": emoji_model}
     ),
     **of_family("larger", "", both_stages(CIFAR10)),
     **of_family("larger", "", both_stages(FOLDER_256), of_images=True),

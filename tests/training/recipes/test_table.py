@@ -12,7 +12,7 @@ def test_a_family_is_a_file_and_a_notebook_is_there():
     notebooks = {path.name[:2] for path in (CLONE / "course").glob("*.md")}
     for recipe in RECIPES.values():
         assert (CLONE / "ldm_teach" / "training" / "recipes" / f"{recipe.family}.py").is_file()
-        assert recipe.notebook in notebooks or recipe.family in ("larger", "emoji")  # the second until 13 is there
+        assert recipe.notebook in notebooks or recipe.family == "larger"
 
 
 def test_what_a_training_needs_stands_above_it():
