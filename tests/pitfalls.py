@@ -84,6 +84,11 @@ PITFALLS: dict[str, dict[str, tuple[str, str] | str]] = {
         "Rows and columns exchanged": ("mended_tokens", "the squares still go column by column"),
         "A condition of another size": "refused with an error",
     },
+    "13": {
+        "A rank that is never 0": ("mended_ranks", "counts as nearer than itself"),
+        "Words that are not there": "of a vocabulary, no code: shown with the answer it gets",
+        "Words that mean something else": "of the data, no code: shown",
+    },
     "14": {
         "A second look that moves on": ("mended_inversion", "a later look still moves on"),
         "A mask that loses pixels": ("mended_latent_mask", "still only one pixel in 16"),

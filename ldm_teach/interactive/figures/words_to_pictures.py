@@ -8,10 +8,34 @@ from torch import Tensor
 
 from ldm_teach.interactive.figures import pictures
 from ldm_teach.interactive.figures.pictures import Measured
+from ldm_teach.interactive.figures.schematic import arrow, box, diagram
 from ldm_teach.interactive.pictures import labelled_grid, tile
-from ldm_teach.interactive.plots import PALETTE, new_figure
+from ldm_teach.interactive.plots import INK, PALETTE, new_figure
 
 rows = pictures.rows
+
+
+def schematic() -> Figure:
+    """A prompt becomes tokens, and three calls of the U-Net become one prediction of the noise."""
+    figure, axes = diagram(8.4, 2.7, (-0.4, 11.6), (-0.5, 3.4), "One prompt, three calls, two weights")
+    box(axes, 0.9, 1.5, "noto: cat face", INK)
+    box(axes, 3.4, 2.4, "token of the style", PALETTE[1])
+    box(axes, 3.4, 0.6, "tokens of the words", PALETTE[0])
+    for y, color in ((2.4, PALETTE[1]), (0.6, PALETTE[0])):
+        arrow(axes, (1.6, 1.7 if y > 1.5 else 1.3), (2.3, y), color)
+    calls = (
+        (2.9, r"$\epsilon_\varnothing$", "nothing"),
+        (1.5, r"$\epsilon_1$", "style"),
+        (0.1, r"$\epsilon_{12}$", "both"),
+    )
+    for y, name, tokens in calls:
+        box(axes, 6.6, y, f"U-Net, {tokens}: {name}", INK)
+        arrow(axes, (7.8, y), (9.1, 1.5 + 0.12 * (y - 1.5)), INK)
+    arrow(axes, (4.5, 2.3), (5.5, 1.6), PALETTE[1])
+    arrow(axes, (4.5, 2.1), (5.5, 0.3), PALETTE[1])
+    arrow(axes, (4.6, 0.5), (5.5, 0.15), PALETTE[0])
+    box(axes, 10.2, 1.5, r"$w_1$, $w_2$: one $\tilde\epsilon$", PALETTE[2])
+    return figure
 
 
 def by_style(grid: Mapping[str, Sequence[Tensor | None]], styles: Sequence[str], title: str) -> Figure:

@@ -21,6 +21,7 @@ GUIDED = DRAWN, REAL, [0.0, 2.0], "guided"
 @pytest.mark.parametrize(
     "figure, title",
     [
+        (figures.schematic(), "One prompt, three calls, two weights"),
         (figures.by_style({"a": [RED, None], "b": [BLUE, RED]}, ["noto", "fluent"], "two names"), "two names"),
         (figures.guidance(*GUIDED), "guided"),
         (figures.neighbours({"a": torch.tensor([0.1, 0.3])}, {}, 0.2, "near"), "near"),
