@@ -190,7 +190,7 @@ class WordsAndStyleEncoder(nn.Module):
     weight of its own (`guided.style_and_words`). vocabulary, styles: the words and the styles it knows, each once.
     """
 
-    guidance = Guidance(2.0)  # not yet measured
+    guidance = Guidance(2.0)  # `words-to-pictures --keep`: found as often as at 3, and nearer to the data
 
     def __init__(
         self,

@@ -166,6 +166,20 @@ def weighing(w_style: float) -> Method:
     return method
 
 
+def at_the_best_weight(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
+    """What was asked -> "real", "reconstructed" or "samples" -> the row at the best equal weights.
+
+    They are those whose samples of trained pairs are found first most often: what was held out has no say.
+    """
+    equal = [row for row in rows if row.pictures == "samples" and row.w_style == row.w_words]
+    best = max((row for row in equal if row.asked == "trained"), key=lambda row: row.top1).w_words
+    kept = (row for row in rows if row.pictures != "samples" or (row.w_style, row.w_words) == (best, best))
+    found: dict[str, dict[str, Row]] = {}
+    for row in kept:
+        found.setdefault(row.asked, {})[row.pictures] = row
+    return found
+
+
 class OverWeights(NamedTuple):
     """What guidance does: at each of the `weights`, and for real pictures, as `interactive.figures` draws it.
 

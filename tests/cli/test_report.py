@@ -10,11 +10,21 @@ from ldm_teach.cli import bench, train
 from ldm_teach.cli.report import DRAWN, FINDINGS, TITLES, documents, report, rows_of
 from ldm_teach.cli.study import STUDIES
 from ldm_teach.measuring import tables, training_costs
+from ldm_teach.measuring.statistics import share_error
 from ldm_teach.measuring.training_costs import TrainingCost
 from ldm_teach.models import checkpoint
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.paths import CLONE
-from ldm_teach.studies import comparison, compression, conditioning, guidance, latent_against_pixel, sampling
+from ldm_teach.studies import (
+    colour_latents,
+    comparison,
+    compression,
+    conditioning,
+    guidance,
+    latent_against_pixel,
+    sampling,
+    words_to_pictures,
+)
 from ldm_teach.studies.latent_against_pixel import after, autoencoder_minutes, distances, multiplications
 from ldm_teach.training.recipes.spaces import untrained
 from ldm_teach.training.recipes.table import RECIPES
@@ -111,6 +121,32 @@ def test_findings_of_the_comparison():
             better = 1 if task == "shapes-map" else -1  # quality is a share of whole pictures, or a distance
             assert other.adherence > row.adherence and better * other.quality >= better * row.quality
             assert row.steps * row.training_ms < 15 * 60_000
+
+
+def test_findings_of_the_colour_latents():
+    rows, settings = rows_of(colour_latents)
+    least, light, heavy, whole = rows
+    assert settings["steps"] == 1_000 and [row.weight for row in rows] == [1e-6, 1e-4, 1e-2, 1.0]
+    assert abs(light.psnr - least.psnr) < 0.1 and f"{least.psnr - heavy.psnr:.1f}" == "0.9"
+    assert heavy.bits / least.bits == pytest.approx(0.2, abs=0.01) and max(rows, key=lambda row: row.noisy) is heavy
+    assert whole.bits < 50 and whole.psnr < least.psnr - 9
+
+
+def test_findings_of_words_to_pictures():
+    rows, _ = rows_of(words_to_pictures)
+    best = words_to_pictures.at_the_best_weight(rows)
+    pairs, unseen = best["pair never seen"], best["name never seen"]
+    error = share_error(pairs["real"].top1, pairs["real"].images)
+    assert abs(pairs["samples"].top1 - pairs["real"].top1) < 2 * error
+    assert unseen["samples"].top1 < unseen["real"].top1 / 3
+    samples = {(row.asked, row.w_style, row.w_words): row for row in rows if row.pictures == "samples"}
+    assert all(1 / 3 < row.style < 0.56 and row.copies < 0.04 for row in samples.values())
+    assert all(kinds["real"].style > 0.85 for kinds in best.values())
+    for asked in words_to_pictures.ASKED:
+        assert samples[asked, 3.0, 1.0].style > samples[asked, 1.0, 1.0].style > samples[asked, 1.0, 3.0].style
+    for asked in ("trained", "pair never seen"):
+        equal = [row for (name, a, b), row in samples.items() if name == asked and a == b]
+        assert min(equal, key=lambda row: row.frechet).w_words == 0.5
 
 
 def test_findings_of_latent_against_pixel():

@@ -22,6 +22,7 @@ from ldm_teach.studies.words_to_pictures import (
     Known,
     Row,
     asked_pictures,
+    at_the_best_weight,
     found_again,
     gather_known,
     judge_emoji,
@@ -166,6 +167,18 @@ def test_the_curves_are_of_equal_weights_with_real_pictures_beside_them():
     values, errors = zip(*found.drawn["pair never seen"]["top1"], strict=True)
     assert values == (0.25, 0.5) and errors[1] == pytest.approx(0.05, abs=0.002)
     assert found.real["trained"]["top1"] == 0.9
+    best = at_the_best_weight(rows)
+    assert [*best] == [*ASKED] and [*best["trained"]] == ["real", "samples"]
+    assert best["pair never seen"]["samples"].w_words == 2.0
+
+
+def test_what_was_held_out_has_no_say_in_the_best_weight():
+    def row(asked, w, top1):
+        return Row(asked, "samples", w, w, 100, top1, 1.0, 0.5, 2.0, 0.1, 0.0)
+
+    rows = [row("trained", 1.0, 0.9), row("trained", 2.0, 0.8), row("pair never seen", 1.0, 0.1)]
+    found = at_the_best_weight([*rows, row("pair never seen", 2.0, 0.7)])
+    assert found["pair never seen"]["samples"].top1 == 0.1
 
 
 @KEPT

@@ -69,3 +69,15 @@ def test_quick_trainings_become_a_model_that_draws_what_is_typed(tmp_path, monke
     assert (tmp_path / "samples.png").is_file()
     judge = PictureJudge.load("runs/emoji-judge-quick")
     assert judge(x).styles.shape == (2, len(EMOJI_STYLES))
+
+
+@pytest.mark.slow
+def test_the_shipped_model_draws_what_is_typed_and_says_which_word_it_does_not_know():
+    model, judge = LatentDiffusion.load("emoji"), PictureJudge.load("emoji-judge")
+    x = model.sample(["noto: cat face", "twemoji: red heart"], w=2.0, generator=torch.Generator().manual_seed(0))
+    assert x.shape == (2, 3, 64, 64) and float(x.abs().max()) <= 1
+    red, green, blue = x[1].mean(dim=(1, 2))
+    assert red > max(green, blue) + 0.3  # a heart on white
+    assert judge(x).names.shape == (2, 1880)
+    with pytest.raises(ValueError, match="unknown word 'caat'; did you mean 'cat'"):
+        model.sample(["noto: caat face"])
