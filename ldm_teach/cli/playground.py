@@ -2,8 +2,13 @@
 
 import argparse
 import importlib
+import os
+import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -39,7 +44,27 @@ def playground(port: int, theme: str, no_browser: bool) -> None:
         print(f"the playground is at http://localhost:{port}; Ctrl-C ends it", flush=True)
         headers = {"Content-Security-Policy": NOTHING_FROM_ELSEWHERE}
         arguments = options(write_page(Path(folder)), port, theme, no_browser)
+        end_after_interrupt(Path(folder))
         Voila.launch_instance(arguments, tornado_settings=dict(headers=headers))
+
+
+def end_after_interrupt(folder: Path, seconds: float = 20.0) -> None:
+    """From Ctrl-C on, leave Voila so many seconds to end its kernels; then remove the folder and end the process.
+
+    Voila waits for a kernel that is still starting, at times without end. A kernel whose parent has gone ends itself.
+    """
+
+    def end() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
+
+    def interrupted(number: int, frame: Any) -> None:
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)
 
 
 def write_page(folder: Path) -> Path:

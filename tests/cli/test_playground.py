@@ -1,5 +1,8 @@
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +24,7 @@ def launched(monkeypatch):
     voila = SimpleNamespace(Voila=SimpleNamespace(launch_instance=launch))
     monkeypatch.setitem(sys.modules, "voila", SimpleNamespace(app=voila))
     monkeypatch.setitem(sys.modules, "voila.app", voila)
+    monkeypatch.setattr(playground, "end_after_interrupt", lambda folder: None)  # its handler would stay
     return found
 
 
@@ -61,3 +65,27 @@ def test_a_port_that_is_none_is_refused(port):
 def test_the_options_are_those_of_one_page(tmp_path):
     page = playground.write_page(tmp_path)
     assert playground.options(page, 1, "light", False)[0] == str(page)
+
+
+HANGS = """
+import sys, time
+from pathlib import Path
+from ldm_teach.cli.playground import end_after_interrupt
+end_after_interrupt(Path(sys.argv[1]), seconds=0.5)
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(60)  # as Voila does for a kernel that never comes
+"""
+
+
+def test_ctrl_c_ends_it_though_a_kernel_never_comes(tmp_path):
+    folder = tmp_path / "page"
+    folder.mkdir()
+    command = [sys.executable, "-c", HANGS, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as page:
+        assert page.stdout is not None and page.stdout.readline() == "ready\n"
+        start = time.monotonic()
+        page.send_signal(signal.SIGINT)
+        assert page.wait(30) == 0 and time.monotonic() - start < 20 and not folder.exists()
