@@ -86,9 +86,8 @@ four; at 1 nothing of the picture is left. The minutes were beside another train
     "words-to-pictures": """What was asked is found about as often in a sample as in a designer's own held-out picture,
 for pairs of a name and a style that training never showed; names never seen are found far less often. The style is
 right in a third to a half of the samples, much less often than in real pictures: more weight for the style helps it,
-more for the words hurts it. The Fréchet distance is lowest at a weight of 0.5, and no line of samples
-has 4 % of copies.
-"trained: real" are the judge's own training pictures.""",
+more for the words hurts it. The Fréchet distance of trained pairs and of pairs never seen is lowest at a weight of 0.5,
+and no line of samples has 4 % of copies. "trained: real" are the judge's own training pictures.""",
     "bench": """A ratio is of calls made in turn within one run. For the images of 28 pixels the U-Net multiplies 12.7
 times as much as for their latents with f = 4: training and sampling are somewhat less than so many times as fast, and
 the peak of memory is less than a quarter. Beside a training, the slowest of 15 previews took ten times as long with
