@@ -34,7 +34,7 @@ COMMANDS = {
         "conditioning": "how captions, maps and blurred images are followed",
         "comparison": "attention against concatenation",
         "latent-against-pixel": "what diffusion on latents saves, and what it costs",
-        "colour-latents": "what the weight of the KL divergence does to them",
+        "colour-latents": "what the KL weight does to the latents of emoji",
         "words-to-pictures": "whether emoji show what was asked, and what is copied",
         "bench": "what the course costs this machine",
         "estimate": "what larger trainings would take, counted beforehand",

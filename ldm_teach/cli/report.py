@@ -82,7 +82,7 @@ after 7 minutes; f = 4 is ahead of the same U-Net on pixels, and about level wit
 The trainings ran on a GPU, in float32, for as many steps as two idle cores do in these minutes.""",
     "colour-latents": """Trainings of 1,000 steps; the shipped autoencoder had 22,000. Up to a weight of 1e-4 the
 divergence costs nothing. At 1e-2 it takes four fifths of the bits and 0.9 dB, and the latents stand noise best of the
-four; at 1 nothing of the picture is left. The minutes were beside another training.""",
+four; at 1 nearly nothing of the picture is left. The minutes were beside another training.""",
     "words-to-pictures": """What was asked is found about as often in a sample as in a designer's own held-out picture,
 for pairs of a name and a style that training never showed; names never seen are found far less often. The style is
 right in a third to a half of the samples, much less often than in real pictures: more weight for the style helps it,

@@ -208,7 +208,7 @@ def text_panel(model: LatentDiffusion, caption: str | None = None, count: int = 
 def prompt_panel(model: LatentDiffusion, prompt: str = "noto: cat face", count: int = 4) -> Panel:
     """A prompt to type, `panel.text`, and two sliders of guidance, `panel.w_style` and `panel.weight` for the words.
 
-    Both -1 is no guidance by either; with equal weights a picture takes two calls of the network a step, else three
+    With both at -1 the prompt is ignored. With equal weights a step takes two calls of the network, else three
     (`style_and_words`). A word that the model does not know is answered with the nearest that it knows, and the last
     picture stays. Raises ValueError for a model without a WordsAndStyleEncoder, and for a `prompt` it does not take.
     """
