@@ -17,3 +17,11 @@ def pytest_configure(config):
     config.option.nbval_current_env = True
     config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "sanitize.cfg")
     config.option.nbval_cell_timeout = 300
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the long tests out unless `-m` speaks of them."""
+    if "long" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)

@@ -3,15 +3,16 @@
 Edit a text, run this, commit both. A notebook whose cells fail is not written. For a class, without outputs:
 
     python course/make.py --edition student OUT    # no solutions, no answers, no checks of the course itself
-    python course/make.py --edition teacher OUT    # solutions in the cells, between the marks that nbgrader reads
+    python course/make.py --edition teacher OUT    # everything open, the solutions in the cells
+    python course/make.py --edition nbgrader OUT   # a course of nbgrader, to be handed out, collected and graded
 
 Where nothing but words changed, there is nothing to execute:
 
     python course/make.py --words [NAME ...]
 
-To be read without a kernel, with the outputs and the alternative text of every picture:
+The short films of the sliders, which the book shows, in docs/films; every notebook is executed, none is written:
 
-    python course/make.py --html OUT
+    python course/make.py --films [NAME ...]
 """
 
 import argparse
@@ -23,13 +24,14 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-from jinja2 import DictLoader
 from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 from nbformat import NotebookNode
+
+from ldm_teach.interactive.check import EXERCISES
 
 COURSE = Path(__file__).resolve().parent
 NOTEBOOKS = COURSE.parent / "notebooks"
+FILMS = COURSE.parent / "docs" / "films"
 SECONDS = COURSE / "seconds.json"  # how long each notebook ran, when it was last made
 FOLDED = re.compile(r"<details>\s*<summary>(?P<what>.*?)</summary>(?P<inside>.*?)</details>", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -47,9 +49,9 @@ def read(text: Path) -> NotebookNode:
     return notebook
 
 
-def make(text: Path) -> Path:
-    """Execute a text and write the notebook. Raises CellExecutionError where a cell fails."""
-    notebook, start = read(text), time.perf_counter()
+def execute(text: Path) -> NotebookNode:
+    """A text as an executed notebook. Raises CellExecutionError where a cell fails."""
+    notebook = read(text)
     client = NotebookClient(
         notebook,
         timeout=600,
@@ -60,6 +62,13 @@ def make(text: Path) -> Path:
         coalesce_streams=True,
     )
     client.execute()
+    return notebook
+
+
+def make(text: Path) -> Path:
+    """Execute a text and write the notebook."""
+    start = time.perf_counter()
+    notebook = execute(text)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop(VIEW, None)  # its state is not kept
@@ -70,6 +79,16 @@ def make(text: Path) -> Path:
     kept[text.stem] = round(time.perf_counter() - start)
     SECONDS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
     return path
+
+
+def film(text: Path) -> list[Path]:
+    """Execute a text for the short films of its sliders; what was filmed before is removed."""
+    FILMS.mkdir(exist_ok=True)
+    for old in FILMS.glob(f"{text.stem[:2]}-*.webp"):
+        old.unlink()
+    os.environ["LDM_TEACH_FILMS"] = str(FILMS / text.stem[:2])  # the kernel inherits it
+    execute(text)
+    return sorted(FILMS.glob(f"{text.stem[:2]}-*.webp"))
 
 
 def take_words(text: Path) -> Path:
@@ -113,37 +132,73 @@ def teacher(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-EDITIONS = {"student": student, "teacher": teacher}
+def graded(notebook: NotebookNode) -> NotebookNode:
+    """As students get it, with what nbgrader needs: each solution, and after each check a cell that gives the points.
+
+    Below what stands in the cell to begin with, nbgrader puts its stub in the place of the solution; the cell that
+    gives the points, one for each star, is locked, and its test is hidden from students.
+    """
+    asked: dict[str, str] = {}  # by exercise: the arguments of its check
+    for cell in notebook.cells:
+        for name, arguments in CHECK.findall(cell.source if cell.cell_type == "code" else ""):
+            asked[name] = arguments
+        for folded in FOLDED.finditer(cell.source) if cell.cell_type == "markdown" else ():
+            if folded["what"] == "Solution" and (code := CODE.search(folded["inside"])):
+                name = list(asked)[-1]
+                solve(notebook, name, asked[name].partition(",")[0], code[1])
+    cells = []
+    for cell in student(notebook).cells:
+        cells.append(cell)
+        for name, arguments in CHECK.findall(cell.source if cell.cell_type == "code" else ""):
+            test = HIDDEN.format(name=name, arguments=arguments)
+            cells.append(nbformat.v4.new_code_cell(test, id=f"{name[:56]}-points"))
+            mark(cells[-1], f"{name}-points", grade=True, locked=True, points=EXERCISES[name].stars)
+    notebook.cells = cells
+    return notebook
+
+
+def solve(notebook: NotebookNode, name: str, answer: str, code: str) -> None:
+    """Put a solution below what stands in the cell that defines the answer first, and before its check."""
+    defines = re.compile(rf"^(?:{answer}(?:,.*)? =|def {answer}\(|class {answer}\b)", re.M)
+    cell = [c for c in notebook.cells if c.cell_type == "code" and defines.search(c.source)][-1]
+    call = CHECK.search(cell.source)
+    head, tail = (cell.source, "") if call is None else (cell.source[: call.start()], cell.source[call.start() :])
+    plain = "".join(line for line in code.splitlines(keepends=True) if line.strip() not in MARKS)
+    cell.source = f"{head.rstrip()}\n\n{MARKS[0]}\n{plain.rstrip()}\n{MARKS[1]}\n\n{tail}".rstrip()
+    mark(cell, name, solution=True)
+
+
+def mark(cell: NotebookNode, grade_id: str, **kind: object) -> None:
+    """What nbgrader reads of a cell."""
+    nothing = dict(schema_version=3, solution=False, grade=False, locked=False, task=False)
+    cell.metadata["nbgrader"] = nothing | dict(grade_id=grade_id) | kind
+
+
+CHECK = re.compile(r"^check\.(\w+)\((.*)\)$", re.M)
+MARKS = "### BEGIN SOLUTION", "### END SOLUTION"
+HIDDEN = """# The points for check.{name}
+### BEGIN HIDDEN TESTS
+check.{name}.require({arguments})
+### END HIDDEN TESTS"""
+NBGRADER = '''"""Written by `python course/make.py --edition nbgrader`."""
+c = get_config()
+c.CourseDirectory.course_id = "ldm_teach"
+c.ClearSolutions.code_stub = {"python": "# your answer: in the lines above, or here"}
+c.ClearSolutions.text_stub = ""
+c.ExecutePreprocessor.timeout = 600
+'''
+EDITIONS = {"student": student, "teacher": teacher, "nbgrader": graded}
 
 
 def write_edition(edition: str, out: Path, names: list[str]) -> None:
-    """Write the notebooks of one edition, not executed, into a folder."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the notebooks of one edition, not executed, into a folder; those of nbgrader as an assignment each."""
     for text in chosen(names):
-        nbformat.write(EDITIONS[edition](read(text)), out / f"{text.stem}.ipynb")
-        print(out / f"{text.stem}.ipynb")
-
-
-# nbconvert leaves out the alternative text of a picture.
-PICTURE = """{% extends "lab/index.html.j2" %}
-{% block data_png scoped %}
-<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
-{% set width = output | get_metadata("width", "image/png") %}
-<img src="data:image/png;base64,{{ output.data["image/png"] | escape_html }}"
- {% if width %}width="{{ width }}"{% endif %} alt="{{ output | get_metadata("alt", "image/png") | escape_html }}">
-</div>
-{% endblock %}
-"""
-
-
-def write_html(out: Path, names: list[str]) -> None:
-    """Write the notebooks as they are, outputs included, as HTML into a folder."""
-    exporter = HTMLExporter(extra_loaders=[DictLoader({"picture.html.j2": PICTURE})], template_file="picture.html.j2")
-    out.mkdir(parents=True, exist_ok=True)
-    for text in chosen(names):
-        page, _ = exporter.from_filename(NOTEBOOKS / f"{text.stem}.ipynb")
-        (out / f"{text.stem}.html").write_text(page.replace('.ipynb"', '.html"'))
-        print(out / f"{text.stem}.html")
+        folder = out / "source" / text.stem if edition == "nbgrader" else out
+        folder.mkdir(parents=True, exist_ok=True)
+        nbformat.write(EDITIONS[edition](read(text)), folder / f"{text.stem}.ipynb")
+        print(folder / f"{text.stem}.ipynb")
+    if edition == "nbgrader":
+        (out / "nbgrader_config.py").write_text(NBGRADER)
 
 
 def chosen(names: list[str]) -> list[Path]:
@@ -159,17 +214,18 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="notebooks, by default all")
     parser.add_argument(
-        "--edition", nargs=2, metavar=("EDITION", "OUT"), help="student or teacher, and a folder for it"
+        "--edition", nargs=2, metavar=("EDITION", "OUT"), help="student, teacher or nbgrader, and a folder for it"
     )
-    parser.add_argument("--html", type=Path, metavar="OUT", help="a folder for the notebooks as HTML")
+    parser.add_argument("--films", action="store_true", help="the short films of the sliders, for the book")
     parser.add_argument("--words", action="store_true", help="only words changed: keep the outputs, execute nothing")
     options = parser.parse_args()
-    if options.html:
-        write_html(options.html, options.names)
+    if options.films:
+        for source in chosen(options.names):
+            print(*[f"{made.name} {made.stat().st_size // 1024} kB" for made in film(source)], sep="\n", flush=True)
     elif options.edition:
         which, folder = options.edition
         if which not in EDITIONS:
-            parser.error(f"there is no edition {which!r}; there are {' and '.join(EDITIONS)}")
+            parser.error(f"there is no edition {which!r}; there are {', '.join(EDITIONS)}")
         write_edition(which, Path(folder), options.names)
     elif options.words:
         for source in chosen(options.names):

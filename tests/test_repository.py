@@ -67,7 +67,7 @@ def test_every_module_has_a_test_file_of_its_own(module):
 def test_every_test_file_in_a_folder_has_a_module():
     found = {path for path in (ROOT / "tests").glob("*/**/test_*.py")}
     exercises = {ROOT / "tests" / "interactive" / "check" / f"test_{path.name}" for path in MODULES}
-    beside = {ROOT / "tests" / "interactive" / "test_browser.py"}
+    beside = {ROOT / "tests" / "interactive" / f"{name}.py" for name in ("test_browser", "test_course_in_browser")}
     assert found - {mirror_of(module) for module in MODULES} - exercises == beside
 
 

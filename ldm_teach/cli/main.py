@@ -42,6 +42,7 @@ COMMANDS = {
     "look after": {
         "exercises": "try every answer that the checks of the notebooks know",
         "doctor": "is this machine ready, and what to do where it is not",
+        "book": "the course as static pages, to be read without a kernel",
         "report": "docs/ and the tables of the README, from what was kept",
     },
 }
@@ -77,7 +78,19 @@ def overview() -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line: each command's options carry the names of its function's arguments."""
     with ended_at_once():  # these load torch
-        from ldm_teach.cli import doctor, edit, estimate, exercises, inpaint, playground, report, sample, study, train
+        from ldm_teach.cli import (
+            book,
+            doctor,
+            edit,
+            estimate,
+            exercises,
+            inpaint,
+            playground,
+            report,
+            sample,
+            study,
+            train,
+        )
 
     top = Parser(
         prog=PROGRAM,
@@ -88,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
     top.set_defaults(command=top.print_help)
     commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
-    for module in (train, sample, edit, inpaint, playground, study, estimate, report, exercises, doctor):
+    for module in (train, sample, edit, inpaint, playground, study, estimate, report, book, exercises, doctor):
         module.configure(commands)
     return top
 

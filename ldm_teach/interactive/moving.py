@@ -1,14 +1,23 @@
 """What moves in a notebook while its kernel lives, and what is left of it then: a still picture."""
 
 import base64
+import itertools
+import os
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import ipywidgets
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
+from ldm_teach.interactive.pictures import short_film
+
+# Where it is set, to PATH, each slider that is shown leaves a short film of itself in PATH-N.webp, N the number of the
+# still picture that is shown in its place: for the book, by `python course/make.py --films`.
+FILM_PATH = "LDM_TEACH_FILMS"
+_stills = itertools.count(1)
 HOW_TO_WAKE = "A still picture. To move it, start the kernel (Run, Run All Above Selected Cell) and then run this cell."
 # A notebook keeps the view of a widget without the widget: JupyterLab then writes an error in its place. So each view
 # follows a mark that hides what is not alive, and the still pictures are hidden as long as something in the cell is.
@@ -29,7 +38,9 @@ class Moving(Protocol):
 
 def show_moving(owner: Moving, png: bytes, alt: str) -> None:
     """Show the widget `owner.box`, and to readers without a kernel a still picture, with words for it."""
-    show_still(png, alt)
+    number = show_still(png, alt)
+    if FILM_PATH in os.environ and hasattr(owner, "frames"):
+        Path(f"{os.environ[FILM_PATH]}-{number}.webp").write_bytes(short_film(owner.frames()))
     show_widget(owner, owner.box)
 
 
@@ -42,11 +53,12 @@ def show_alive(owner: Moving, *own: ipywidgets.Widget) -> None:
     show_widget(owner, *own)
 
 
-def show_still(png: bytes, alt: str) -> None:
-    """Show a picture to readers without a kernel, and how to make it move."""
+def show_still(png: bytes, alt: str) -> int:
+    """Show a picture to readers without a kernel, and how to make it move; return its number."""
     still = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
     display(still, raw=True, metadata={"image/png": {"alt": alt}})
     display({"text/html": f'{STYLE}<p class="ldm-still">{HOW_TO_WAKE}</p>', "text/plain": HOW_TO_WAKE}, raw=True)
+    return next(_stills)
 
 
 def show_widget(owner: Moving, *own: ipywidgets.Widget) -> None:

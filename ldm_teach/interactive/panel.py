@@ -93,14 +93,17 @@ class Panel:
         free_with(self, self.scale, self.interval)
         self._draw(True, lambda: True)
 
-    def render(self, num_steps: int, going: Callable[[], bool] = lambda: True) -> bytes | None:
+    def render(
+        self, num_steps: int, going: Callable[[], bool] = lambda: True, weight: float | None = None
+    ) -> bytes | None:
         """The samples for the present settings as a PNG, or None if a newer change came meanwhile: `going` is False.
 
-        Raises ValueError for a condition that the model does not take.
+        weight: in the place of that of the slider. Raises ValueError for a condition that the model does not take.
         """
         with torch.inference_mode():  # thread-local: the caller's does not reach a callback
             method = free_on(self.interval.value) if self.method is None else self.method
-            denoiser = method(self.model, self.asking.condition(self.count), self.weight.value)
+            scale = self.weight.value if weight is None else weight
+            denoiser = method(self.model, self.asking.condition(self.count), scale)
             generator = torch.Generator().manual_seed(self.seed.value)
             x_T = self.model.noise(self.count, generator)
             for step in dpm_solver(denoiser, self.model.schedule, x_T, num_steps):
@@ -113,6 +116,14 @@ class Panel:
     def _ipython_display_(self) -> None:
         alt = f"samples of {self.asking.subject} at the chosen guidance weight"
         show_moving(self, self.image.value, alt)
+
+    def frames(self, count: int = 9) -> list[tuple[str, bytes]]:
+        """The samples at full quality while the guidance goes from end to end: (label, png) of each."""
+        symbol = self.conventions[0]
+        shown = []
+        for weight in torch.linspace(*self.range, count).tolist():
+            shown.append((f"{symbol} = {weight:.2g}", cast(bytes, self.render(FULL_STEPS, weight=weight))))
+        return shown
 
     def settle(self) -> None:
         """Wait until the picture is drawn at full quality: for tests, and for cells that set a slider."""

@@ -93,7 +93,11 @@ def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 
     checks.count("milliseconds", milliseconds, 65_535)
     if not frames or len(checks.numbers("values", values)) != len(frames):
         raise ValueError(f"frames are {len(frames)} and values {len(values)}; want as many, one or more")
-    shown = [with_slider(frame, value, values) for frame, value in zip(frames, values, strict=True)]
+    low, high = min(values), max(values)
+    shown = [
+        with_slider(figure_png(frame), (value - low) / ((high - low) or 1), f"w = {value:.2g}").quantize(128)
+        for frame, value in zip(frames, values, strict=True)
+    ]
     shown += shown[-2:0:-1]
     buffer = io.BytesIO()
     options = dict(save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, optimize=True)
@@ -101,21 +105,34 @@ def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 
     return buffer.getvalue()
 
 
-def with_slider(figure: Figure, value: float, values: Sequence[float], height: int = 44) -> Image.Image:
-    """A figure on white, of 128 colours, with a slider drawn below it, its knob where `value` lies among `values`."""
-    picture = Image.open(io.BytesIO(figure_png(figure))).convert("RGBA")
+def short_film(frames: Sequence[tuple[str, bytes]], milliseconds: int = 700) -> bytes:
+    """PNGs and what each shows, (label, png), as an endless WebP: each above a slider on its way from left to right."""
+    if not frames:
+        raise ValueError("frames are none; want one or more")
+    checks.count("milliseconds", milliseconds, 65_535)
+    shown = [
+        with_slider(picture, number / max(1, len(frames) - 1), label) for number, (label, picture) in enumerate(frames)
+    ]
+    buffer = io.BytesIO()
+    options = dict(save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, quality=80, method=6)
+    shown[0].save(buffer, "WEBP", **options)
+    return buffer.getvalue()
+
+
+def with_slider(png: bytes, place: float, label: str, height: int = 44) -> Image.Image:
+    """A picture on white, with a slider drawn below it, its knob at `place` from 0 to 1, and its value in words."""
+    picture = Image.open(io.BytesIO(png)).convert("RGBA")
     canvas = Image.new("RGB", (picture.width, picture.height + height), "white")
     canvas.paste(picture, mask=picture)
-    low, high, middle = min(values), max(values), picture.height + height // 2 - 4
-    left, right = canvas.width // 8, canvas.width * 3 // 4
-    knob = left + (right - left) * (value - low) / ((high - low) or 1)
+    left, right, middle = canvas.width // 8, canvas.width * 3 // 4, picture.height + height // 2 - 4
+    knob = left + (right - left) * place
     pen = ImageDraw.Draw(canvas)
     pen.line((left, middle, right, middle), fill="#9AA0A6", width=4)
     pen.line((left, middle, knob, middle), fill=PALETTE[0], width=4)
     pen.ellipse((knob - 9, middle - 9, knob + 9, middle + 9), fill=PALETTE[0])
     font = ImageFont.truetype(matplotlib.font_manager.findfont("DejaVu Sans"), 18)
-    pen.text((right + 24, middle), f"w = {value:.2g}", fill="black", font=font, anchor="lm")
-    return canvas.quantize(128)
+    pen.text((right + 24, middle), label, fill="black", font=font, anchor="lm")
+    return canvas
 
 
 def labelled_grid(

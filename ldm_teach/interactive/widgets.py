@@ -84,3 +84,12 @@ class SliderFigure:
 
     def _ipython_display_(self) -> None:
         show_moving(self, self.image.value, self.alt)
+
+    def frames(self) -> list[tuple[str, bytes]]:
+        """The figure at each value, as PNG, with the value in words: (label, png)."""
+        return [(f"{self.description} = {value_text(value)}", figure_png(self.draw(value))) for value in self.values]
+
+
+def value_text(value: Any) -> str:
+    """A value of a slider in words: a number with three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

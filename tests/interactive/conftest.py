@@ -1,17 +1,23 @@
-from types import SimpleNamespace
-
 import pytest
 
-from ldm_teach.interactive import moving
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab for the tests of a file; only they need what drives a browser."""
+    from tests.interactive.browser import Lab
+
+    lab = Lab(tmp_path_factory.mktemp("lab"), dark=True)
+    yield lab
+    lab.end()
 
 
 @pytest.fixture
-def displayed(monkeypatch):
-    """What is displayed, in order, each with its data and metadata, as a kernel would send it."""
-    sent = []
+def page(lab):
+    """A page in a browser; what runs in its kernels ends with it."""
+    from tests.interactive.browser import chromium_page
 
-    def display(data, raw, metadata=None):
-        sent.append(SimpleNamespace(data=data, metadata=metadata))
-
-    monkeypatch.setattr(moving, "display", display)
-    return sent
+    try:
+        with chromium_page() as page:
+            yield page
+    finally:
+        lab.end_kernels()

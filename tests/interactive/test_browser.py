@@ -1,150 +1,23 @@
 """What moves, in a real JupyterLab, by mouse and keys in headless Chromium; skipped where there is no browser."""
 
 import importlib.util
-import json
 import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from ldm_teach.interactive.settings import settings_in
+from tests.interactive.browser import LOOP, PANEL, TRAINING, drag, handle, needs_chromium, playground_page, run, run_all
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium browser")]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
-PANEL = """
-from ldm_teach.data.fashion import FASHION_CLASSES
-from ldm_teach.interactive.panel import guidance_panel, map_panel, text_panel
-from ldm_teach.models.latent_diffusion import LatentDiffusion
-panel = guidance_panel(LatentDiffusion.load("fashion-class"), FASHION_CLASSES)
-panel
-"""
 PLAYGROUND = """
 from ldm_teach.interactive.playground import Playground
 panel = Playground()
 panel
 """
-TRAINING = """
-import torch
-from ldm_teach.data.fashion import fashion_mnist
-from ldm_teach.interactive.live import live
-from ldm_teach.interactive.pictures import png
-from ldm_teach.interactive.widgets import Screen
-from ldm_teach.training.recipes.autoencoders import fashion_autoencoder
-training, screen, losses = fashion_autoencoder(quick=True), Screen("garments"), []
-garments, steps = fashion_mnist(train=False).x[:8], training.fit(num_steps=200)
-"""
-LOOP = """
-for step in live(steps, 200, "autoencoder", screen):
-    losses.append(float(step.loss))
-    with torch.no_grad():
-        screen.image.value = png(training.average.decode(training.average.encode(garments).mean), columns=8)
-"""
-
-
-class Lab:
-    """A JupyterLab of its own on loopback, with the notebooks that a test writes."""
-
-    def __init__(self, folder: Path, dark: bool = False):
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
-        settings.mkdir(parents=True)
-        (settings / "themes.jupyterlab-settings").write_text(
-            json.dumps(dict(theme="JupyterLab Dark" if dark else "JupyterLab Light"))
-        )
-        places = dict(RUNTIME_DIR="runtime", CONFIG_DIR="config")
-        env = dict(os.environ, HOME=str(folder), JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"))
-        env |= {f"JUPYTER_{name}": str(folder / place) for name, place in places.items()}
-        command = f"jupyterlab --no-browser --allow-root --port={self.port} --IdentityProvider.token=test".split()
-        self.server = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(120):
-            try:
-                self.ask("api")
-                return
-            except OSError:
-                time.sleep(0.5)
-        raise TimeoutError("JupyterLab does not answer")
-
-    def ask(self, path: str, method: str = "GET") -> bytes:
-        address = f"http://127.0.0.1:{self.port}/{path}?token=test"
-        return urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=5).read()
-
-    def notebook(self, name: str, *cells: str) -> None:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
-        notebook.metadata["kernelspec"] = dict(name="python3", display_name="Python 3", language="python")
-        nbformat.write(notebook, self.folder / name)
-
-    def end_kernels(self) -> None:
-        for session in json.loads(self.ask("api/sessions")):
-            self.ask(f"api/sessions/{session['id']}", "DELETE")
-
-    def open(self, page: Page, name: str) -> None:
-        page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{name}?token=test&reset")
-        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=90_000)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    lab = Lab(tmp_path_factory.mktemp("lab"), dark=True)
-    yield lab
-    lab.server.terminate()
-    lab.server.wait(30)
-
-
-@pytest.fixture
-def page(lab):
-    """A page of 1200 pixels; errors that the browser's console says fail the test."""
-    said = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport=dict(width=1200, height=1000))
-        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-        yield page
-        if "LDM_TEACH_SCREENSHOTS" in os.environ:
-            page.screenshot(path=Path(os.environ["LDM_TEACH_SCREENSHOTS"]) / f"{time.time():.0f}.png")
-        browser.close()
-    lab.end_kernels()
-    assert not [words for words in said if "widget model not found" not in words]  # said of a kernel that has ended
-
-
-def run(page: Page, number: int) -> None:
-    """Run one cell; a key pressed before the notebook is ready is lost, so it is pressed until the prompt changes."""
-    cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-    prompt = cell.locator(".jp-InputPrompt")
-    before = prompt.inner_text()
-    for _ in range(30):
-        cell.locator(".cm-content").click(timeout=60_000)
-        page.keyboard.press("Control+Enter")
-        page.wait_for_timeout(500)
-        if prompt.inner_text() != before:
-            return
-
-
-def drag(page: Page, pixels: int) -> None:
-    """Drag the first slider to the right."""
-    box = page.locator(".widget-slider .noUi-handle").first.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + pixels, y, steps=5)
-    page.mouse.up()
 
 
 def test_dragging_the_guidance_slider_morphs_the_picture(lab, page):
@@ -243,8 +116,7 @@ def test_a_panel_says_that_it_draws_and_draws_while_another_cell_is_at_work(lab,
 def test_stop_ends_a_live_training_with_one_line_and_it_goes_on(lab, page):
     lab.notebook("stop.ipynb", TRAINING, LOOP, "print(len(losses), 'losses')")
     lab.open(page, "stop.ipynb")
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
+    run_all(page)
     expect(page.locator(".widget-html", has_text=re.compile(r"\d\d?/200"))).to_be_visible(timeout=120_000)
     page.get_by_title("Interrupt the kernel").click()
     line = page.get_by_text("run the cell again to go on")
@@ -260,12 +132,6 @@ def test_stop_ends_a_live_training_with_one_line_and_it_goes_on(lab, page):
     expect(picture).not_to_have_attribute("src", before)  # the screen goes on, too
     run(page, 2)
     expect(page.get_by_text("200 losses")).to_be_visible(timeout=30_000)
-
-
-def handle(page: Page, name: str):
-    """The handle of the slider of this name."""
-    slider = page.locator(".widget-hslider", has=page.locator(f".widget-label:text-is('{name}')"))
-    return slider.locator(".noUi-handle").first
 
 
 def try_the_playground(page: Page) -> None:
@@ -324,32 +190,5 @@ def test_the_playground_works_by_keyboard(lab, page):
 @pytest.mark.skipif(importlib.util.find_spec("voila") is None, reason="needs Voila")
 def test_the_page_of_its_own_asks_nobody_else(tmp_path):
     """By `python -m ldm_teach playground`: the same by keyboard, nothing from another host; Ctrl-C ends it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "ldm_teach", "playground", "--no-browser", "--theme", "dark", f"--port={port}"]
-    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    hosts = set()
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            page = browser.new_page(viewport=dict(width=1280, height=1000))
-            page.on(
-                "requestfinished", lambda request: hosts.add(request.url.split("/")[2] if "//" in request.url else "")
-            )
-            for _ in range(120):
-                try:
-                    page.goto(f"http://localhost:{port}/", timeout=60_000)
-                    break
-                except Error:
-                    time.sleep(0.5)
-            try_the_playground(page)
-            browser.close()
-    finally:
-        server.send_signal(signal.SIGINT)
-        try:
-            assert server.wait(90) == 0  # it ends a kernel that may still be starting
-        finally:
-            server.kill()
-            server.wait()
-    assert hosts - {""} == {f"localhost:{port}"}
+    with playground_page(tmp_path) as page:
+        try_the_playground(page)
