@@ -6,6 +6,10 @@ Edit a text, run this, commit both. A notebook whose cells fail is not written. 
     python course/make.py --edition teacher OUT    # everything open, the solutions in the cells
     python course/make.py --edition nbgrader OUT   # a course of nbgrader, to be handed out, collected and graded
 
+To be opened on Colab, with outputs; a first cell fetches the repository of LDM_TEACH_REPOSITORY (https://...):
+
+    python course/make.py --edition online OUT
+
 Where nothing but words changed, there is nothing to execute:
 
     python course/make.py --words [NAME ...]
@@ -187,15 +191,36 @@ c.ClearSolutions.code_stub = {"python": "# your answer: in the lines above, or h
 c.ClearSolutions.text_stub = ""
 c.ExecutePreprocessor.timeout = 600
 '''
-EDITIONS = {"student": student, "teacher": teacher, "nbgrader": graded}
+ONLINE = """# On Colab: fetch the course, where it is not there yet.
+import importlib.util, os, subprocess, sys
+
+if importlib.util.find_spec("ldm_teach") is None:
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{repository}", "ldm_teach_course"], check=True)
+    wanted = ["lazy_loader", "safetensors", "accelerate"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *wanted], check=True)
+    sys.path.insert(0, os.path.abspath("ldm_teach_course"))"""
+
+
+def online(notebook: NotebookNode) -> NotebookNode:
+    """With a first cell that fetches the course."""
+    repository = os.environ.get("LDM_TEACH_REPOSITORY")
+    if not repository:
+        raise ValueError("LDM_TEACH_REPOSITORY is not set; want the address of the repository, https://...")
+    first = nbformat.v4.new_code_cell(ONLINE.replace("{repository}", repository), id="online")
+    notebook.cells.insert(0, first)
+    return notebook
+
+
+EDITIONS = {"student": student, "teacher": teacher, "nbgrader": graded, "online": online}
 
 
 def write_edition(edition: str, out: Path, names: list[str]) -> None:
-    """Write the notebooks of one edition, not executed, into a folder; those of nbgrader as an assignment each."""
+    """Write the notebooks of one edition into a folder; those of nbgrader as an assignment each."""
     for text in chosen(names):
+        notebook = nbformat.read(NOTEBOOKS / f"{text.stem}.ipynb", 4) if edition == "online" else read(text)
         folder = out / "source" / text.stem if edition == "nbgrader" else out
         folder.mkdir(parents=True, exist_ok=True)
-        nbformat.write(EDITIONS[edition](read(text)), folder / f"{text.stem}.ipynb")
+        nbformat.write(EDITIONS[edition](notebook), folder / f"{text.stem}.ipynb")
         print(folder / f"{text.stem}.ipynb")
     if edition == "nbgrader":
         (out / "nbgrader_config.py").write_text(NBGRADER)
@@ -214,7 +239,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="notebooks, by default all")
     parser.add_argument(
-        "--edition", nargs=2, metavar=("EDITION", "OUT"), help="student, teacher or nbgrader, and a folder for it"
+        "--edition",
+        nargs=2,
+        metavar=("EDITION", "OUT"),
+        help=f"{', '.join(EDITIONS)}; and a folder for it",
     )
     parser.add_argument("--films", action="store_true", help="the short films of the sliders, for the book")
     parser.add_argument("--words", action="store_true", help="only words changed: keep the outputs, execute nothing")

@@ -2,19 +2,25 @@
 
 import contextlib
 import errno
+import importlib
 import itertools
 import os
 import platform
 import re
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 try:
     import fcntl
-except ImportError:  # no POSIX: there two writers must keep apart by themselves
+except ImportError:  # Windows, which locks by msvcrt
     fcntl = None
+
+TRIES = 20  # a second in all
 
 
 @contextlib.contextmanager
@@ -33,10 +39,24 @@ def whole(path: Path | str) -> Iterator[Path]:
     try:
         yield part
         flush(part)
-        os.replace(part, path)
+        replace(part, path)
         flush(path.parent)
     finally:
-        part.unlink(missing_ok=True)
+        discard(part)
+
+
+def replace(part: Path, path: Path) -> None:
+    """Rename a file, in the place of another. Raises OSError as the system does.
+
+    Windows refuses while somebody reads the old file, a scanner for viruses say: it is tried again for a second.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            return os.replace(part, path)
+        except PermissionError:
+            if not left:
+                raise
+            time.sleep(1 / TRIES)
 
 
 def writable(path: Path) -> Path:
@@ -60,21 +80,37 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
     wait = False raises BlockingIOError where somebody holds it. The lock goes with its process, however that ends.
     """
+    if fcntl is None and path.is_dir():
+        yield  # Windows opens no folder: there two who write in one must keep apart by themselves
+        return
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     descriptor = os.open(path, flags, 0o666)
     try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        lock(descriptor, wait)
         yield
     finally:
         os.close(descriptor)
+
+
+def lock(descriptor: int, wait: bool) -> None:
+    """Take the lock of an open file; it goes when the file is closed. Raises BlockingIOError where somebody holds it.
+
+    On Windows who waits does so for ten seconds.
+    """
+    if fcntl is not None:
+        return fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    msvcrt = importlib.import_module("msvcrt")
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    except OSError as error:  # EACCES or EDEADLOCK there
+        raise BlockingIOError(errno.EWOULDBLOCK, "is locked by another process") from error
 
 
 def flush(path: Path) -> None:
     """Have the system put a file, or the names in a folder, on the disk."""
     if path.is_dir() and os.name != "posix":
         return  # no other system opens a folder
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows flushes what can be written
     try:
         os.fsync(descriptor)
     finally:
@@ -86,16 +122,11 @@ def sweep(folder: Path) -> None:
     ours = re.compile(r"\..+\." + re.escape(platform.node()) + r"\.(\d+)\.[0-9a-f]{32}\.part")
     for part in folder.glob(".*.part"):
         found = ours.fullmatch(part.name)
-        if found and not alive(int(found[1])):
-            part.unlink(missing_ok=True)
+        if found and not psutil.pid_exists(int(found[1])):  # not os.kill(N, 0): on Windows that is a Ctrl-C
+            discard(part)
 
 
-def alive(process: int) -> bool:
-    """Whether a process of this number runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
+def discard(path: Path) -> None:
+    """Remove a file if it can be: on Windows none that somebody has open, and in no system everybody's."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        path.unlink()

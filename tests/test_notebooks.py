@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import jupytext
@@ -289,3 +290,22 @@ def test_words_are_taken_over_and_other_code_is_refused(tmp_path, monkeypatch):
     (tmp_path / "00_start_here.md").write_text(text.replace("import torch\n", "import torch as t\n", 1))
     with pytest.raises(ValueError, match=r"00_start_here.md has other code than .*: make it without --words"):
         make.take_words(tmp_path / "00_start_here.md")
+
+
+def test_the_edition_for_colab_fetches_the_course_where_it_is_not_there(tmp_path, monkeypatch):
+    """A Python that sees the packages of this one, but not this one's installation of the course."""
+    monkeypatch.setenv("LDM_TEACH_REPOSITORY", COURSE.parent.as_uri())
+    make.write_edition("online", tmp_path, NAMES[:1])
+    notebook = nbformat.read(tmp_path / f"{NAMES[0]}.ipynb", 4)
+    first = notebook.cells[0].source.replace('"-m", "pip"', '"-c", ""')  # they are there already
+    packages = sysconfig.get_path("purelib")
+    code = f"import sys; sys.path += {[packages]!r}\n{first}\nimport ldm_teach; print(ldm_teach.__file__)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == str(tmp_path / "ldm_teach_course" / "ldm_teach" / "__init__.py"), done.stderr
+    assert len(notebook.cells) == len(cells(NAMES[0])) + 1 and notebook.cells[-1].cell_type == "markdown"
+
+
+def test_binder_has_the_versions_of_the_requirements():
+    pinned = {line.split("#")[0].strip() for line in (COURSE.parent / "requirements.txt").read_text().splitlines()}
+    binder = (COURSE.parent / "binder" / "requirements.txt").read_text().replace("+cpu", "").splitlines()
+    assert {line for line in binder if not line.startswith(("#", "--"))} == pinned

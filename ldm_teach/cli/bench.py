@@ -234,11 +234,13 @@ def import_overhead() -> Row:
 
 
 EXECUTE = """
-import pathlib, resource, sys, nbclient, nbformat
+import pathlib, sys, nbclient, nbformat
 path = pathlib.Path(sys.argv[1])
-client = nbclient.NotebookClient(nbformat.read(path, 4), timeout=600, resources=dict(metadata=dict(path=path.parent)))
-client.execute()
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+notebook = nbformat.read(path, 4)
+code = "from ldm_teach.measuring.memory import peak_memory; print(peak_memory())"  # as the kernel itself knows it
+notebook.cells.append(nbformat.v4.new_code_cell(code))
+nbclient.NotebookClient(notebook, timeout=600, resources=dict(metadata=dict(path=path.parent))).execute()
+print(notebook.cells[-1].outputs[0].text)
 """
 
 
@@ -251,7 +253,7 @@ def notebook_cost(path: Path) -> Iterator[Row]:
     done = subprocess.run([sys.executable, "-c", EXECUTE, str(path)], capture_output=True, text=True)
     if done.returncode:
         raise ChildProcessError(f"{path} cannot be executed: {done.stderr.strip().splitlines()[-1]}")
-    yield row(f"notebook {path.stem}: peak memory", [int(done.stdout.split()[-1]) / 2**20], "GiB")
+    yield row(f"notebook {path.stem}: peak memory", [float(done.stdout.split()[-1]) / 2**10], "GiB")
     yield row(f"notebook {path.stem}: time", [time.perf_counter() - start], "s")
 
 

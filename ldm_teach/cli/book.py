@@ -17,9 +17,9 @@ import nbformat
 from ldm_teach import checks
 from ldm_teach.cli.book_pages import as_page
 from ldm_teach.cli.options import add_command
-from ldm_teach.paths import CLONE
+from ldm_teach.paths import CLONE, NOTEBOOKS
 
-SOURCE, DOCS, NOTEBOOKS = CLONE / "docs" / "book", CLONE / "docs", CLONE / "notebooks"
+SOURCE, DOCS = CLONE / "docs" / "book", CLONE / "docs"
 FLOORS = {
     "theory": "Tensors in, tensors out: schedules, conversions, mixtures, Langevin dynamics, samplers, guidance.",
     "models": "The networks.",
@@ -76,8 +76,8 @@ def write_pages(folder: Path) -> None:
         nbformat.write(as_page(notebook(name), name, static, repository()), folder / f"{name}.ipynb")
     documents = [name for name in (*FOR_TEACHERS, *WHAT_WAS_MEASURED) if (DOCS / f"{name}.md").is_file()]
     for name in documents:
-        (folder / f"{name}.md").write_text(document((DOCS / f"{name}.md").read_text()))
-    (folder / "symbols.md").write_text(symbols())
+        (folder / f"{name}.md").write_text(document((DOCS / f"{name}.md").read_text("utf-8")), "utf-8")
+    (folder / "symbols.md").write_text(symbols(), "utf-8")
     reference = write_reference(folder / "reference")
     parts = {
         "The course": names,
@@ -86,9 +86,9 @@ def write_pages(folder: Path) -> None:
         "What was measured": [name for name in WHAT_WAS_MEASURED if name in documents],
         "The package": reference,
     }
-    index = (folder / "index.md").read_text().replace("<!-- course -->", course_table())
+    index = (folder / "index.md").read_text("utf-8").replace("<!-- course -->", course_table())
     trees = "\n".join(contents(caption, entries) for caption, entries in parts.items())
-    (folder / "index.md").write_text(f"{index}\n{trees}")
+    (folder / "index.md").write_text(f"{index}\n{trees}", "utf-8")
 
 
 def notebook(name: str) -> Any:
@@ -103,7 +103,7 @@ def contents(caption: str, entries: list[str]) -> str:
 
 def course_table() -> str:
     """The table of the notebooks, as the README has it, with links to the pages."""
-    table = re.search(r"<!-- course -->\n(.*?)<!-- /course -->", (CLONE / "README.md").read_text(), re.DOTALL)
+    table = re.search(r"<!-- course -->\n(.*?)<!-- /course -->", (CLONE / "README.md").read_text("utf-8"), re.DOTALL)
     assert table is not None
     return table[1].replace("(notebooks/", "(")
 
@@ -133,8 +133,8 @@ def write_reference(folder: Path) -> list[str]:
         found = sorted(m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
         modules = [name for name in found if not name.startswith(OF_NOTEBOOKS)]
         text = "\n".join(f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in modules)
-        (folder / f"{floor}.md").write_text(f"# ldm_teach.{floor}\n\n{words}\n\n{text}")
-    (folder / "commands.md").write_text(commands_page())
+        (folder / f"{floor}.md").write_text(f"# ldm_teach.{floor}\n\n{words}\n\n{text}", "utf-8")
+    (folder / "commands.md").write_text(commands_page(), "utf-8")
     return [f"reference/{name}" for name in (*FLOORS, "commands")]
 
 

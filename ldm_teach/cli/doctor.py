@@ -64,7 +64,7 @@ def loaded(directory: Path) -> str:
 def things_to_check() -> Iterator[tuple[str, Callable[[], str]]]:
     """The checks, each a name and a function that returns what is right or raises what to do."""
     yield "Python", python_version
-    for line in REQUIREMENTS.read_text().splitlines() if REQUIREMENTS.is_file() else ():
+    for line in REQUIREMENTS.read_text("utf-8").splitlines() if REQUIREMENTS.is_file() else ():
         name, _, version = line.split("#")[0].strip().partition("==")
         if version:
             yield name, lambda name=name, version=version: requirement(name, version)

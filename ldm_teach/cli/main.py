@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import io
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ INTERRUPTED = "ldm_teach: interrupted: {}\n"
 NOTHING = "nothing was written but what is named above"
 COMMANDS = {
     "learn": {
+        "open": "notebooks and data of your own, in JupyterLab",
         "sample": "a picture of what a model draws for what is asked of it",
         "edit": "what a model makes of an image of yours, noised partway",
         "inpaint": "what a model draws under a mask, in an image of yours",
@@ -37,6 +39,7 @@ COMMANDS = {
         "colour-latents": "what the KL weight does to the latents of emoji",
         "words-to-pictures": "whether emoji show what was asked, and what is copied",
         "bench": "what the course costs this machine",
+        "classroom": "what a learner costs a server that many share",
         "estimate": "what larger trainings would take, counted beforehand",
     },
     "look after": {
@@ -85,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
             estimate,
             exercises,
             inpaint,
+            open,
             playground,
             report,
             sample,
@@ -101,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
     top.set_defaults(command=top.print_help)
     commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
-    for module in (train, sample, edit, inpaint, playground, study, estimate, report, book, exercises, doctor):
+    for module in (open, train, sample, edit, inpaint, playground, study, estimate, report, book, exercises, doctor):
         module.configure(commands)
     return top
 
@@ -127,6 +131,8 @@ def ended_at_once() -> Iterator[None]:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; what a user can mend ends with a message and status 1, Ctrl-C with 130, without a traceback."""
     os.environ.setdefault(*POLITE)  # before torch is loaded
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file or a pipe, on Windows, may not have all letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options = vars(parser().parse_args(arguments))
         with cleared():

@@ -46,6 +46,8 @@ SHOWN = 8  # images of a sheet of reconstructions, and rows of one of samples
 SHEET_W = 2.0  # guidance of its samples: what suits a finished model is too much for one that has just begun
 MOST_MEASURED = 256  # held-out images
 SAVES = 20  # of the state, in each stage
+# What a folder may be called on every system: Windows keeps some words for its devices, and drops a dot at the end.
+NEW_NAME = r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)(\.|$))[\w-]([\w.-]*[\w-])?"
 
 
 def train_own(
@@ -65,8 +67,8 @@ def train_own(
     What is known, chosen and reached is kept in runs/NAME, from which `resume` goes on in the stage that it finds.
     how: device, workers and accumulate, as `fit` takes them.
     """
-    if not re.fullmatch(r"[\w-][\w.-]*", name) or name in checkpoint.shipped():
-        raise ValueError(f"name is {name!r}; want a new one of letters, digits, '-', '_' and '.'")
+    if not re.fullmatch(NEW_NAME, name) or name in checkpoint.shipped():
+        raise ValueError(f"name is {name!r}; want a new one of letters, digits, '-', '_' and '.', for a folder")
     if not images.is_dir():
         raise ValueError(f"images is {images}, and no folder; want one with images")
     if keep:

@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ldm_teach.cli import bench, estimate, train
+from ldm_teach.cli import bench, estimate, teaching, train
 from ldm_teach.cli.options import add_command
 from ldm_teach.cli.study import STUDIES, Study
 from ldm_teach.files import whole
+from ldm_teach.interactive.check import NOTEBOOKS
 from ldm_teach.interactive.plots import distance_curves, figure_png, guidance_curves
 from ldm_teach.measuring import tables, training_costs
 from ldm_teach.measuring.statistics import share_error
@@ -20,6 +21,7 @@ from ldm_teach.measuring.training_costs import TrainingCost
 from ldm_teach.models import checkpoint
 from ldm_teach.paths import CLONE
 from ldm_teach.studies import (
+    classroom,
     compression,
     conditioning,
     guidance,
@@ -41,6 +43,7 @@ TITLES = {
     "colour-latents": "What the divergence does to the latents of emoji",
     "words-to-pictures": "Words to colour pictures",
     "bench": "What the course costs a machine",
+    "classroom": "What a learner costs a server",
 }
 
 # What a table shows, in words: tests/cli/test_report.py holds each of these sentences against the rows.
@@ -92,6 +95,8 @@ and no line of samples has 4 % of copies. "trained: real" are the judge's own tr
 times as much as for their latents with f = 4: training and sampling are somewhat less than so many times as fast, and
 the peak of memory is less than a quarter. Beside a training, the slowest of 15 previews took ten times as long with
 OpenMP's own waiting as with that of the command line.""",
+    "classroom": """What waits costs memory and hardly a processor. How large a server a class needs is worked out in
+[the teacher's guide](teaching.md#a-class-on-one-server).""",
 }
 
 
@@ -105,7 +110,7 @@ def report(root: Path) -> None:
     """Write docs/results.md, docs/training.md and the tables of checkpoints and README from data/measured."""
     for path, text in documents(root).items():
         with whole(root / path) as part:
-            part.write_text(text)
+            part.write_text(text, "utf-8")
         print(f"wrote {root / path}")
     for path, drawn in DRAWN.items():
         with whole(root / path) as part:
@@ -115,16 +120,24 @@ def report(root: Path) -> None:
 
 def documents(root: Path) -> dict[Path, str]:
     """Each written document below `root`, and its text."""
-    readme = (root / "README.md").read_text()
-    for part, written in {"course": course(), "results": five_results()}.items():
-        between = re.compile(f"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.S)
-        readme = between.sub(lambda found, written=written: found[1] + written + found[2], readme)
+    readme = filled((root / "README.md").read_text("utf-8"), {"course": course(), "results": five_results()})
+    guide = (root / "docs" / "teaching.md").read_text("utf-8")
+    parts = {f"slips {number}": teaching.slips(number) for number in NOTEBOOKS}
     return {
+        Path("docs/teaching.md"): filled(guide, parts | {"served": teaching.served(*rows_of(classroom))}),
         Path("docs/results.md"): results(),
         Path("docs/training.md"): training(),
         Path("data/checkpoints/README.md"): checkpoints(),
         Path("README.md"): readme,
     }
+
+
+def filled(text: str, parts: dict[str, str]) -> str:
+    """A text with each part between its marks, <!-- part --> and <!-- /part -->."""
+    for part, written in parts.items():
+        between = re.compile(f"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.S)
+        text = between.sub(lambda found, written=written: found[1] + written + found[2], text)
+    return text
 
 
 def rows_of(study: Study) -> tuple[list[Any], dict[str, Any]]:
@@ -294,7 +307,7 @@ called after the family of its recipe; `load("NAME")` finds it by its name. {tot
 
 def course() -> str:
     """The table of the README: the notebooks, what the map in 00 says of each, and the minutes of its own header."""
-    texts = {path.stem: path.read_text() for path in sorted((CLONE / "course").glob("*.md"))}
+    texts = {path.stem: path.read_text("utf-8") for path in sorted((CLONE / "course").glob("*.md"))}
     about = dict(re.findall(r"\| \[.*?\]\((\w+)\.ipynb\) \| (.*) \|", texts["00_start_here"]))
     lines = [("notebook", "what you derive and build", "minutes")]
     for name, text in texts.items():

@@ -21,6 +21,7 @@ from ldm_teach.paths import RUNS
 from ldm_teach.processes import joined
 from ldm_teach.progress import say
 from ldm_teach.studies import (
+    classroom,
     colour_latents,
     comparison,
     compression,
@@ -60,6 +61,7 @@ STUDIES: dict[str, Study] = {
         colour_latents,
         words_to_pictures,
         bench,
+        classroom,
     )
 }
 
@@ -124,6 +126,9 @@ def configure(commands: argparse._SubParsersAction) -> None:
 
     c = command(bench)
     c.add_argument("--notebooks", action="store_true", help="what each notebook costs, too: minutes more")
+
+    c = command(classroom)
+    c.add_argument("--notebooks", dest="names", nargs="*", metavar="NAME", help="which are run; by default all sixteen")
 
 
 def conduct(study: Study, keep: bool, out: Path | None, as_json: bool = False, **options: Any) -> None:

@@ -34,7 +34,7 @@ def keep(rows: Sequence[Row], settings: dict[str, Any], path: Path) -> None:
     settings = settings | dict(machine=machine(), date=datetime.date.today().isoformat())
     lines = ",\n  ".join(json.dumps(row._asdict()) for row in rows)
     with whole(path) as part:
-        part.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n')
+        part.write_text(f'{{"settings": {json.dumps(settings)},\n "rows": [\n  {lines}\n]}}\n', "utf-8")
 
 
 def read(kind: type[R], path: Path) -> tuple[list[R], dict[str, Any]]:
@@ -47,7 +47,7 @@ def read(kind: type[R], path: Path) -> tuple[list[R], dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: {measure}; {paths.looked_for()}")
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text("utf-8"))
         return [kind(**row) for row in found["rows"]], found["settings"]
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} is damaged, or of another version ({error!r}): {measure}, or restore it") from error

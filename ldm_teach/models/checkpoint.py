@@ -17,7 +17,7 @@ from safetensors.torch import save as save_to_bytes
 from torch import Tensor, nn
 
 from ldm_teach import checks, paths
-from ldm_teach.files import locked, whole
+from ldm_teach.files import discard, locked, whole
 from ldm_teach.theory.schedule import NoiseSchedule
 from ldm_teach.words import did_you_mean
 
@@ -79,10 +79,10 @@ def write_tensors(
         with whole(weights) as part:
             part.write_bytes(content)
         with whole(directory / "model.json") as part:
-            part.write_text(json.dumps(header, indent=1) + "\n")
+            part.write_text(json.dumps(header, indent=1) + "\n", "utf-8")
         for old in directory.glob("*.safetensors"):
             if old != weights and OURS.fullmatch(old.name):
-                old.unlink(missing_ok=True)
+                discard(old)
 
 
 HEADER = dict(format=str, version=int, kind=str, weights=str, sha256=str, config=dict)
@@ -95,7 +95,7 @@ def header(directory: Path | str) -> dict[str, Any]:
     """
     path = checks.path("directory", directory) / "model.json"
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"no checkpoint in {directory}: {path} is missing") from None
     except (ValueError, RecursionError) as error:

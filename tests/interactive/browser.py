@@ -88,7 +88,7 @@ class Lab:
 
     def ask(self, path: str, method: str = "GET") -> bytes:
         address = f"http://127.0.0.1:{self.port}/{path}?token=test"
-        return urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=5).read()
+        return urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=30).read()
 
     def notebook(self, name: str, *cells: str) -> None:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])

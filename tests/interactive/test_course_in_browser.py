@@ -64,7 +64,12 @@ def restart_and_run_all(page: Page) -> None:
 
 
 def code_cells(path: Path) -> list[dict]:
-    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    """The code cells of a notebook's file; none while it is being written."""
+    try:
+        cells = json.loads(path.read_text())["cells"]
+    except ValueError:
+        return []
+    return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
 def has_ended(cell: dict, since: str) -> bool:
@@ -77,16 +82,16 @@ def run_to_the_end(lab: Lab, page: Page, path: Path, start: Callable[[Page], Non
 
     In the file, for a page need not have what is not in sight.
     """
-    since = datetime.now(UTC).isoformat()
+    since, cells = datetime.now(UTC).isoformat(), []
     start(page)
     for _ in range(600):
         page.wait_for_timeout(1000)
         if json.loads(lab.ask("api/kernels"))[0]["execution_state"] == "idle":
             page.keyboard.press("Control+s")
-            if all(has_ended(cell, since) for cell in code_cells(path)):
+            cells = code_cells(path)
+            if cells and all(has_ended(cell, since) for cell in cells):
                 break
-    cells = code_cells(path)
-    assert not [cell["source"] for cell in cells if not has_ended(cell, since)]
+    assert cells and not [cell["source"] for cell in cells if not has_ended(cell, since)]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell["outputs"]]
     assert not [one for one in outputs if one["output_type"] == "error" or one.get("name") == "stderr"]
@@ -234,9 +239,8 @@ def panels(page: Page) -> list[Locator]:
 
 def show_the_end(page: Page, name: str) -> None:
     """Keep what the page shows of a notebook's end, which moves while what comes into sight takes its size."""
-    scroller = page.locator(".jp-WindowedPanel-outer")
     for _ in range(3):
-        scroller.evaluate("scroller => scroller.scrollTo(0, scroller.scrollHeight - 1.2 * scroller.clientHeight)")
+        page.locator(".jp-Notebook .jp-Cell").last.evaluate("cell => cell.scrollIntoView(false)")
         page.wait_for_timeout(300)
     screenshot(page, f"{name}_end")
 

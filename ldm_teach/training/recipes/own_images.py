@@ -78,14 +78,14 @@ class Chosen(NamedTuple):
     def load(cls, path: Path) -> "Chosen":
         """What `save` wrote. Raises FileNotFoundError where there is nothing, and ValueError for anything else."""
         try:
-            return cls(**json.loads(path.read_text()))
+            return cls(**json.loads(path.read_text("utf-8")))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is not the plan of a training: {error}") from error
 
     def save(self, path: Path) -> None:
         """Write it to a file, whole or not at all."""
         with whole(path) as part:
-            part.write_text(json.dumps(self._asdict(), indent=2) + "\n")
+            part.write_text(json.dumps(self._asdict(), indent=2) + "\n", "utf-8")
 
 
 def check_side(side: int) -> int:
