@@ -25,7 +25,7 @@ c.Spawner.environment = {
     "GOMP_SPINCOUNT": "1000",  # threads that wait leave the cores to others
     "OMP_NUM_THREADS": "2",  # or each kernel would take a thread for every core of the server
 }
-c.Spawner.mem_limit = "3G"
+c.Spawner.mem_limit = "4G"
 c.Spawner.cpu_limit = 2
 c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # a cold disk reads the libraries slowly
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.interactive.browser import CHROMIUM, FLAGS, free_port, screenshot
+from tests.interactive.browser import CHROMIUM, FLAGS, free_port, run, screenshot
 from tests.test_notebooks import NAMES
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +57,8 @@ def test_two_learners_each_open_the_course_in_a_home_of_their_own(hub):
             page.locator("#login_submit").click()
             expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
             expect(page.locator("h1", has_text="00 Start here")).to_be_visible(timeout=60_000)
+            run(page, 0)  # the imports
+            expect(page.locator(".jp-CodeCell .jp-InputPrompt").first).to_have_text("[1]:", timeout=60_000)
             screenshot(page, f"hub_{name}")
         browser.close()
     for name in ("ada", "emil"):

@@ -7,7 +7,7 @@ from typing import Any
 from ldm_teach.interactive.check import NOTEBOOKS
 from ldm_teach.interactive.exercise import Exercise
 from ldm_teach.measuring import tables
-from ldm_teach.studies.classroom import Row
+from ldm_teach.studies.classroom import MOVES, Row
 
 CLASS, CORES_FOR = 40, 4  # learners on one machine; learners for each of its cores
 
@@ -35,16 +35,16 @@ def served(rows: Sequence[Row], settings: dict[str, Any]) -> str:
     shared = max(row.resident - row.own for row in rows)
     most = math.ceil((lab.own + 2 * largest.own) / 1024)
     memory, cores = CLASS * (lab.own + largest.own) / 1024, CLASS // CORES_FOR
-    head = ("what", "its own, MiB", "CPU seconds", "seconds")
-    lines = [(row.what, f"{row.own:.0f}", f"{row.cpu:.0f}", f"{row.seconds:.0f}") for row in rows]
+    head = ("what", "its own, MiB", "CPU seconds")
+    lines = [(row.what, f"{row.own:.0f}", f"{row.cpu:.0f}") for row in rows]
     return f"""`python -m ldm_teach classroom --keep` measures what one learner takes ({settings["machine"]}):
 
 {tables.markdown([head, *lines])}
 
 *Its own* is the memory that no other process shares, at its most; the libraries, up to {shared:.0f} MiB, are in memory
 once for all learners of a machine. What waits takes next to no time of a processor: {panel.cpu:.1f} s in
-{panel.seconds:.0f} s with a panel shown. A move of its slider takes {moved.cpu / 20:.2f} s of a core, a training
-{training.cpu / training.seconds:.1f} cores as long as it runs.
+{panel.seconds:.0f} s with a panel shown. A move of its slider takes {moved.cpu / MOVES:.2f} s of a core; a training
+takes the cores that it gets, up to two, until it has had its {training.cpu:.0f} s.
 
 **The limits of a learner.** {most} GiB: JupyterLab and two notebooks as large as {largest.what}, since a notebook
 that is left open keeps its kernel. Two cores. `OMP_NUM_THREADS=2`: without it each kernel takes a thread for every core
@@ -53,8 +53,8 @@ a server (idle culling); what is saved stays in the home.
 
 **{CLASS} learners**, one machine: {math.ceil(memory / 8) * 8} GiB and {cores} cores. Memory: each with JupyterLab and
 the largest notebook, {memory:.0f} GiB. Cores: one for {CORES_FOR} learners, since they read far longer than they run;
-where all start {busiest.what} at once it takes some {CORES_FOR * busiest.cpu / 60:.0f} minutes in the place of
-{busiest.seconds / 60:.1f}. A disk of 20 GiB for the image, and 100 MB a home, since the data are not copied.
+where all start {busiest.what} at once it has ended after some {CORES_FOR * busiest.cpu / 60:.0f} minutes.
+Allow 20 GiB of disk for the image and 100 MB for a home, since the data are not copied; neither was measured.
 
 **{10 * CLASS} learners**, ten such machines: the same image by Kubernetes ("Zero to JupyterHub": `singleuser.image`,
 `memory.limit: {most}G`, `cpu.limit: 2`, `cull.timeout: 1800`), or ten hubs. Nothing is shared between the machines but

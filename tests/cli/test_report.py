@@ -16,6 +16,7 @@ from ldm_teach.models import checkpoint
 from ldm_teach.models.conditioning import ClassEncoder
 from ldm_teach.paths import CLONE
 from ldm_teach.studies import (
+    classroom,
     colour_latents,
     comparison,
     compression,
@@ -48,7 +49,13 @@ def test_the_curves_are_what_the_command_draws(path):
 def test_report_writes_below_another_root(tmp_path, capsys):
     parts = [f"<!-- {part} -->\nold\n<!-- /{part} -->\nb\n" for part in ("course", "results")]
     (tmp_path / "README.md").write_text("".join(parts))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "teaching.md").write_text("a\n<!-- slips 03 -->\nold\n<!-- /slips 03 -->\nb\n")
     report(tmp_path)
+    guide = (tmp_path / "docs" / "teaching.md").read_text()
+    assert guide.startswith("a\n<!-- slips 03 -->\n<details>") and guide.endswith(
+        "</details>\n\n<!-- /slips 03 -->\nb\n"
+    )
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("<!-- course -->\n| ") and readme.endswith("|\n<!-- /results -->\nb\n")
     assert (
@@ -121,6 +128,13 @@ def test_findings_of_the_comparison():
             better = 1 if task == "shapes-map" else -1  # quality is a share of whole pictures, or a distance
             assert other.adherence > row.adherence and better * other.quality >= better * row.quality
             assert row.steps * row.training_ms < 15 * 60_000
+
+
+def test_findings_of_the_classroom():
+    rows, _ = rows_of(classroom)
+    waiting = [row for row in rows if "waiting" in row.what]
+    assert len(waiting) == 3 and all(row.cpu < 0.05 * row.seconds and row.own > 20 for row in waiting)
+    assert len(rows) == 5 + 16
 
 
 def test_findings_of_the_colour_latents():

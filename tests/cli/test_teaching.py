@@ -1,7 +1,10 @@
 """The written parts of the teacher's guide: every slip of every exercise, and sizes that follow from the rows."""
 
+import re
+
 from ldm_teach.cli.teaching import served, slips, slips_of
 from ldm_teach.interactive.check import NOTEBOOKS
+from ldm_teach.paths import CLONE
 from ldm_teach.studies.classroom import Row
 
 SETTINGS = dict(machine="a machine")
@@ -20,8 +23,15 @@ def test_sizes_follow_from_what_was_measured():
     moved, training = Row("moved", 300.0, 500.0, 6.0, 12.0), Row("training", 900.0, 1200.0, 60.0, 40.0)
     notebooks = [Row("small", 500.0, 700.0, 20.0, 20.0), Row("large", 1900.0, 2300.0, 90.0, 60.0)]
     said = " ".join(served([*waiting, moved, training, *notebooks], SETTINGS).split())
-    assert "A move of its slider takes 0.30 s of a core, a training 1.5 cores" in said
+    assert "A move of its slider takes 0.30 s of a core; a training takes the cores that it gets" in said
     assert "4 GiB: JupyterLab and two notebooks as large as large" in said  # 100 + 2 * 1900 MiB = 3.8 GiB
     assert "up to 400 MiB" in said
     assert "**40 learners**, one machine: 80 GiB and 10 cores" in said  # 40 * 2000 MiB = 78.1 GiB
-    assert "starts" not in said and "all start large at once it takes some 6 minutes in the place of 1.0" in said
+    assert "all start large at once it has ended after some 6 minutes" in said
+
+
+def test_the_limits_of_the_hub_are_those_of_the_guide():
+    guide, config = (CLONE / "docs/teaching.md").read_text(), (CLONE / "deploy/jupyterhub_config.py").read_text()
+    memory = re.search(r"The limits of a learner.\*\* (\d+) GiB", guide)
+    assert memory is not None and f'mem_limit = "{memory[1]}G"' in config and "cpu_limit = 2" in config
+    assert "--timeout=1800" in config and '"OMP_NUM_THREADS": "2"' in config
