@@ -72,15 +72,15 @@ class Controls:
         """The settings that the controls stand at; what does not count is left at its default."""
         first, last = self.interval.value
         whole = (first, last) == (self.interval.min, self.interval.max)
-        found: dict[str, Any] = dict(model=self.name(), condition=self.condition.words(), w=self.w.value)
-        found |= dict(interval=None if whole else (first, last))
+        found: dict[str, Any] = dict(model=self.name(), condition=self.condition.words())
+        found |= dict(w=_read(self.w), interval=None if whole else (first, last))
         shown = self._shown()
         for name in ("negative", "image", "mask", "to"):
             if getattr(self, name).box in shown:
                 found[name] = getattr(self, name).words()
         for name in PLAIN:
             if getattr(self, name) in shown:
-                found[name] = getattr(self, name).value
+                found[name] = _read(getattr(self, name))
         return Settings(**found)
 
     def write(self, settings: Settings) -> None:
@@ -97,7 +97,8 @@ class Controls:
                     control.value = value
                 elif value is not None:
                     _reach(control, value)
-            self.apart.value, self.other_noise.value = settings.w_style is not None, settings.to_seed is not None
+            self.apart.value = settings.w_style is not None
+            self.other_noise.value = settings.to_seed is not None or settings.film != "walk"  # a walk that comes later
             self.interval.value = settings.interval or (self.interval.min, self.interval.max)
             self._arrange()
             for name in ("condition", "negative", "to", *(("image",) if settings.task != "sample" else ())):
@@ -194,6 +195,11 @@ class Controls:
 
 def _heading(words: str) -> ipywidgets.HTML:
     return ipywidgets.HTML(f"<h4 style='margin: 8px 0 0'>{words}</h4>")
+
+
+def _read(control: Any) -> Any:
+    """The value of a control; a browser adds up steps, so that a slider may stand at 2.5000000000000004."""
+    return round(control.value, 6) if isinstance(control, ipywidgets.FloatSlider) else control.value
 
 
 def _reach(slider: Slider, value: float) -> None:

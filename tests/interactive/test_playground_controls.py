@@ -43,6 +43,20 @@ def test_settings_that_are_written_are_read(controls, name):
     assert controls.read() == WRITTEN[name]
 
 
+def test_a_walk_begun_after_settings_without_one_goes_to_another_noise():
+    controls = Controls(lambda change: None)
+    controls.write(Settings(seed=7))
+    controls.film.value = "walk"
+    assert controls.other_noise.value and controls.read().to_seed == 1
+
+
+def test_a_slider_that_adds_up_steps_is_read_without_their_rounding():
+    controls = Controls(lambda change: None)
+    controls.write(Settings(task="edit"))
+    controls.strength.value, controls.w.value = 0.55 + 0.05, 2.0 + 5 * 0.1 + 4e-16
+    assert controls.read().strength == Settings().strength and controls.read().w == 2.5
+
+
 def test_a_model_of_ones_own_is_a_folder_and_a_style_has_a_weight(controls, prompts):
     settings = Settings(prompts, condition="ink: heart", w=3.0, w_style=0.5)
     controls.write(settings)
