@@ -2,12 +2,14 @@
 
 import base64
 import html
+import re
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 STILL = 'class="ldm-still"'  # marks the words that follow the picture of what moves in JupyterLab (interactive.moving)
 ALIVE = 'class="ldm-mark"'  # marks what only a kernel shows
+FOR_A_GRADER = re.compile(r"^ *### (?:BEGIN|END) SOLUTION\n", re.M)
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -19,6 +21,7 @@ def as_page(notebook: NotebookNode, name: str, static: Path, repository: str = "
     number, stills = name[:2], 0
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
+            cell.source = FOR_A_GRADER.sub("", cell.source)
             continue
         if "check" in cell.metadata.get("tags", ()):
             cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]

@@ -60,3 +60,9 @@ def test_a_notebook_can_be_opened_online_where_a_repository_is_named(tmp_path, r
     if repository:
         assert "colab.research.google.com/github/someone/course/blob/online/03_langevin_dynamics.ipynb" in first.source
         assert "mybinder.org/v2/gh/someone/course/HEAD?urlpath=lab/tree/notebooks/03_lang" in first.source
+
+
+def test_the_marks_for_a_grader_are_left_out(tmp_path):
+    words = "```python\ndef f(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION\n```"
+    (found,) = paged(tmp_path, nbformat.v4.new_markdown_cell(words))
+    assert found.source == "```python\ndef f(x):\n    return x\n```"
