@@ -177,6 +177,7 @@ def test_pages_ask_nobody_and_are_legible_to_all(site):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @in_a_browser
 def test_all_pages_ask_nobody_and_are_legible_to_all(site, built):
     look_at(site, [str(path.relative_to(built).with_suffix("")) for path in pages(built)])
