@@ -23,6 +23,8 @@ import argparse
 import json
 import os
 import re
+import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -86,13 +88,14 @@ def make(text: Path) -> Path:
 
 
 def film(text: Path) -> list[Path]:
-    """Execute a text for the short films of its sliders; what was filmed before is removed."""
-    FILMS.mkdir(exist_ok=True)
-    for old in FILMS.glob(f"{text.stem[:2]}-*.webp"):
-        old.unlink()
-    os.environ["LDM_TEACH_FILMS"] = str(FILMS / text.stem[:2])  # the kernel inherits it
-    execute(text)
-    return sorted(FILMS.glob(f"{text.stem[:2]}-*.webp"))
+    """Execute a text for the short films of its sliders, which replace those that there were."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LDM_TEACH_FILMS"] = str(Path(folder, text.stem[:2]))  # the kernel inherits it
+        execute(text)
+        FILMS.mkdir(exist_ok=True)
+        for old in FILMS.glob(f"{text.stem[:2]}-*.webp"):
+            old.unlink()
+        return [Path(shutil.copy(new, FILMS)) for new in sorted(Path(folder).glob("*.webp"))]
 
 
 def take_words(text: Path) -> Path:

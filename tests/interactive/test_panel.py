@@ -49,6 +49,15 @@ def test_first_picture_is_at_full_quality_and_says_so(panel):
     assert panel.caption.value == "zero, w = 1.0 (s = 2.0), 12 steps: full quality"
 
 
+def test_its_frames_are_what_it_shows_at_each_weight(panel):
+    frames = panel.frames(count=3)
+    assert [label for label, _ in frames] == ["w = -1", "w = 2.5", "w = 6"] and panel.weight.value == 1.0
+    for weight, (_, picture) in zip((-1.0, 2.5, 6.0), frames, strict=True):
+        panel.weight.value = weight
+        panel.settle()
+        assert panel.image.value == picture
+
+
 def test_a_change_draws_a_preview_and_then_full_quality(panel):
     panel.weight.value = 3.0
     assert panel.caption.value == f"zero, w = 3.0 (s = 4.0), {panels.PREVIEW_STEPS} steps: preview"
