@@ -21,6 +21,12 @@ def my_step(x, score, delta, noise):
 """
 
 
+@pytest.fixture(autouse=True)
+def helpers_are_found(monkeypatch):
+    """As in an activated environment: nbgrader calls `alembic` by its name."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
 def nbgrader(course: Path, *arguments: str) -> str:
     """Run a command of nbgrader in the folder of a course, with settings of its own."""
     home = {name: str(course / "home") for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
