@@ -2,6 +2,8 @@
 
 import re
 
+from docutils import nodes
+
 from ldm_teach.cli.book import repository
 
 project, author = "ldm_teach", "The ldm_teach authors"
@@ -62,6 +64,23 @@ def plain(text: str) -> str:
     return re.sub(r"([\\*|_])", r"\\\1", text)
 
 
+def keep_together(app, tree, name):
+    """Brackets and punctuation stay on the line of their formula; a browser may end a line on both sides of it."""
+    for formula in list(tree.findall(nodes.math)):
+        together = nodes.inline(classes=["together"])
+        formula.replace_self(together)
+        together += formula
+        around, at = together.parent, together.parent.index(together)
+        if at > 0 and isinstance(around[at - 1], nodes.Text):
+            text, mark = re.fullmatch(r"(.*?)([(\[“]*)", around[at - 1], re.DOTALL).groups()
+            around[at - 1] = nodes.Text(text)
+            together.insert(0, nodes.Text(mark))
+        if at + 1 < len(around) and isinstance(around[at + 1], nodes.Text):
+            mark, text = re.fullmatch(r"([.,;:!?)\]”’]*)(.*)", around[at + 1], re.DOTALL).groups()
+            around[at + 1] = nodes.Text(text)
+            together += nodes.Text(mark)
+
+
 def setup(app):
     def write(app, what, name, obj, options, lines):
         lines[:] = as_rst("\n".join(lines))
@@ -71,3 +90,4 @@ def setup(app):
 
     app.connect("autodoc-process-docstring", write)
     app.connect("autodoc-skip-member", skip)
+    app.connect("doctree-resolved", keep_together)

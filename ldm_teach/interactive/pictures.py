@@ -1,6 +1,7 @@
 """Pictures: images as pixels, as PNG, as semantic maps in colours, and in labelled grids."""
 
 import io
+import math
 from collections.abc import Sequence
 
 import matplotlib.font_manager
@@ -94,10 +95,9 @@ def film(frames: Sequence[Figure], values: Sequence[float], milliseconds: int = 
     if not frames or len(checks.numbers("values", values)) != len(frames):
         raise ValueError(f"frames are {len(frames)} and values {len(values)}; want as many, one or more")
     low, high = min(values), max(values)
-    shown = [
-        with_slider(figure_png(frame), (value - low) / ((high - low) or 1), f"w = {value:.2g}").quantize(128)
-        for frame, value in zip(frames, values, strict=True)
-    ]
+    places = [(value - low) / ((high - low) or 1) for value in values]
+    drawn = above_sliders([figure_png(frame) for frame in frames], places, [f"w = {value:.2g}" for value in values])
+    shown = [picture.quantize(128) for picture in drawn]
     shown += shown[-2:0:-1]
     buffer = io.BytesIO()
     options = dict(save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, optimize=True)
@@ -110,29 +110,34 @@ def short_film(frames: Sequence[tuple[str, bytes]], milliseconds: int = 700) -> 
     if not frames:
         raise ValueError("frames are none; want one or more")
     checks.count("milliseconds", milliseconds, 65_535)
-    shown = [
-        with_slider(picture, number / max(1, len(frames) - 1), label) for number, (label, picture) in enumerate(frames)
-    ]
+    labels, drawn = zip(*frames, strict=True)
+    shown = above_sliders(drawn, np.linspace(0, 1, len(frames)), labels)
     buffer = io.BytesIO()
     options = dict(save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, quality=80, method=6)
     shown[0].save(buffer, "WEBP", **options)
     return buffer.getvalue()
 
 
-def with_slider(png: bytes, place: float, label: str, height: int = 44) -> Image.Image:
-    """A picture on white, with a slider drawn below it, its knob at `place` from 0 to 1, and its value in words."""
-    picture = Image.open(io.BytesIO(png)).convert("RGBA")
-    canvas = Image.new("RGB", (picture.width, picture.height + height), "white")
-    canvas.paste(picture, mask=picture)
-    left, right, middle = canvas.width // 8, canvas.width * 3 // 4, picture.height + height // 2 - 4
-    knob = left + (right - left) * place
-    pen = ImageDraw.Draw(canvas)
-    pen.line((left, middle, right, middle), fill="#9AA0A6", width=4)
-    pen.line((left, middle, knob, middle), fill=PALETTE[0], width=4)
-    pen.ellipse((knob - 9, middle - 9, knob + 9, middle + 9), fill=PALETTE[0])
+def above_sliders(
+    drawn: Sequence[bytes], places: Sequence[float], labels: Sequence[str], height: int = 44
+) -> list[Image.Image]:
+    """PNGs on white, each above a slider with its knob at a place from 0 to 1, and its value in words beside it."""
     font = ImageFont.truetype(matplotlib.font_manager.findfont("DejaVu Sans"), 18)
-    pen.text((right + 24, middle), label, fill="black", font=font, anchor="lm")
-    return canvas
+    room = math.ceil(max(font.getlength(label) for label in labels))
+    shown = []
+    for png, place, label in zip(drawn, places, labels, strict=True):
+        picture = Image.open(io.BytesIO(png)).convert("RGBA")
+        canvas = Image.new("RGB", (max(picture.width, 240 + room), picture.height + height), "white")
+        canvas.paste(picture, ((canvas.width - picture.width) // 2, 0), mask=picture)
+        left, right = canvas.width // 8, min(canvas.width * 3 // 4, canvas.width - room - 32)
+        middle, knob = picture.height + height // 2 - 4, left + (right - left) * place
+        pen = ImageDraw.Draw(canvas)
+        pen.line((left, middle, right, middle), fill="#9AA0A6", width=4)
+        pen.line((left, middle, knob, middle), fill=PALETTE[0], width=4)
+        pen.ellipse((knob - 9, middle - 9, knob + 9, middle + 9), fill=PALETTE[0])
+        pen.text((right + 24, middle), label, fill="black", font=font, anchor="lm")
+        shown.append(canvas)
+    return shown
 
 
 def labelled_grid(

@@ -103,6 +103,14 @@ def test_every_command_and_every_floor_has_its_page(built):
     assert {"ldm_teach.theory.guidance.guide", "ldm_teach.theory.samplers.ddim"} <= theory.ids
 
 
+def test_a_line_never_begins_with_the_punctuation_of_a_formula_nor_ends_with_its_bracket(built):
+    """A browser may break a line on both sides of a formula, but not inside the span that holds both."""
+    text = "".join((built / f"{name}.html").read_text() for name in NAMES)
+    assert len(re.findall(r'<span class="together">', text)) > 1000
+    assert not re.search(r"\\\)</span></span>[.,;:!?)\]]", text)
+    assert not re.search(r'[(\[]<span class="together">', text)
+
+
 def test_the_symbols_are_those_of_notebook_00():
     assert symbols().count("\n| $") >= 11
 

@@ -7,10 +7,11 @@ import weakref
 import ipywidgets
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ldm_teach.interactive import moving
-from ldm_teach.interactive.pictures import short_film
+from ldm_teach.interactive.pictures import png, short_film
 from ldm_teach.interactive.plots import figure_png, panels
 from ldm_teach.interactive.widgets import Screen, SliderFigure, side_by_side, sized, stacked
 
@@ -90,3 +91,12 @@ def test_a_slider_leaves_a_film_of_all_its_values_where_one_is_asked_for(display
 def test_a_film_of_nothing_is_refused():
     with pytest.raises(ValueError, match="frames are none"):
         short_film([])
+
+
+def test_a_film_of_a_narrow_picture_has_room_for_the_longest_value():
+    narrow = png(torch.zeros(1, 1, 28, 28), columns=1, zoom=1)
+    shown = Image.open(io.BytesIO(short_film([("strength = 0.5", narrow), ("strength = 0.25", narrow)])))
+    for frame in range(2):
+        shown.seek(frame)
+        below = np.asarray(shown.convert("L"))[-44:]
+        assert below[:, -6:].min() > 200 and below.min() < 80  # the words end before the edge
