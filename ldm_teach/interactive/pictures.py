@@ -111,7 +111,7 @@ def short_film(frames: Sequence[tuple[str, bytes]], milliseconds: int = 700) -> 
         raise ValueError("frames are none; want one or more")
     checks.count("milliseconds", milliseconds, 65_535)
     labels, drawn = zip(*frames, strict=True)
-    shown = above_sliders(drawn, np.linspace(0, 1, len(frames)), labels)
+    shown = above_sliders(drawn, np.linspace(0, 1, len(frames)).tolist(), labels)
     buffer = io.BytesIO()
     options = dict(save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, quality=80, method=6)
     shown[0].save(buffer, "WEBP", **options)

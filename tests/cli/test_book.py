@@ -25,6 +25,7 @@ NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 FEW = ("00_start_here", "13_words_to_colour_pictures", "glossary", "search")
 SLIDERS = re.compile(r"^(?:\w+ = )?(?:SliderFigure|(?:guidance|text|prompt|map|blur)_panel)\(", re.M)
 MATHJAX = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
+WIDEST = "Math.max(0, ...[...document.querySelectorAll('mjx-container[display]')].map(box => box.scrollWidth))"
 SERIOUS = ("serious", "critical")  # of axe-core's four degrees the two worst
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium browser")
 pytestmark = pytest.mark.slow
@@ -170,6 +171,7 @@ def look_at(site: str, names, schemes=("light", "dark")) -> None:
                 found = Axe().run(page, options=dict(preload=False)).response["violations"]
                 faults += [(name, scheme, v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in SERIOUS]
                 assert not sideways(page), name
+                assert page.evaluate(WIDEST) <= 690, name  # the text has 688; what is wider has to be scrolled
         browser.close()
     assert hosts - {""} == {urllib.parse.urlsplit(site).netloc} and not said and not faults, (hosts, said, faults)
 
