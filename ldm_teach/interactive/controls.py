@@ -101,7 +101,7 @@ def prompt_controls(prompt: str) -> ConditionControls:
     return ConditionControls(
         dict(w_style=w_style, text=text),
         condition=lambda count: [text.value] * count,
-        describe=lambda: f"{text.value}, w of the style = {w_style.value:.1f}",
+        describe=lambda: f"{text.value}, w style = {w_style.value:.1f}",
         subject="the prompt",
     )
 

@@ -117,12 +117,16 @@ class Panel:
         alt = f"samples of {self.asking.subject} at the chosen guidance weight"
         show_moving(self, self.image.value, alt)
 
+    @property
+    def symbol(self) -> str:
+        """What the slider's value is called, where it is said."""
+        return "w" if self.weight.description == "guidance" else self.weight.description
+
     def frames(self, count: int = 9) -> list[tuple[str, bytes]]:
         """The samples at full quality while the guidance goes from end to end: (label, png) of each."""
-        symbol = self.conventions[0]
         shown = []
         for weight in torch.linspace(*self.range, count).tolist():
-            shown.append((f"{symbol} = {weight:.2g}", cast(bytes, self.render(FULL_STEPS, weight=weight))))
+            shown.append((f"{self.symbol} = {weight:.2g}", cast(bytes, self.render(FULL_STEPS, weight=weight))))
         return shown
 
     def settle(self) -> None:
@@ -154,7 +158,7 @@ class Panel:
     def _line(self, how: str) -> str:
         """What is asked, and how it is drawn."""
         value = self.weight.value
-        guided = f"s = {value:.1f}" if self.conventions == "s" else f"w = {value:.1f} (s = {1 + value:.1f})"
+        guided = f"s = {value:.1f}" if self.conventions == "s" else f"{self.symbol} = {value:.1f} (s = {1 + value:.1f})"
         first, last = self.interval.value
         if last - first < self.interval.max:
             guided += f" at t = {first} to {last}"

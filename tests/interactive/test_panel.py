@@ -421,7 +421,7 @@ def test_a_prompt_has_a_weight_for_its_style_and_one_for_its_words():
         panel.settle()
         assert not torch.equal(panel.samples, before), name
     assert panel.weight.description == "w words" and panel.w_style.description == "w style"
-    said = "ink: blue, w of the style = 3.0, w = 2.0 (s = 3.0), 12 steps: full quality"
+    said = "ink: blue, w style = 3.0, w words = 2.0 (s = 3.0), 12 steps: full quality"
     assert panel.caption.value == said
     with torch.no_grad():
         guided = style_and_words(model, ["ink: blue"] * 2, 3.0, 2.0)

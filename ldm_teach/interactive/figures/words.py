@@ -139,15 +139,15 @@ def attention(picture: Tensor, names: Sequence[str], places: Tensor, title: str)
     figure = new_figure(10, 1.75)
     axes = figure.subplots(1, 1 + len(names))
     put(axes[0], picture)
-    axes[0].set_title("guess of $x_0$", fontsize=8)
+    axes[0].set_title("guess of $x_0$", fontsize=10)
     for panel, name, place in zip(axes[1:], names, places, strict=True):
         drawn = panel.imshow(place.numpy(), cmap="viridis", vmin=0, vmax=1)
         panel.set(xticks=[], yticks=[])
-        panel.set_title(name, fontsize=8)
+        panel.set_title(name, fontsize=10)
     bar = figure.colorbar(drawn, ax=list(axes), shrink=0.8, pad=0.01)
-    bar.set_label("weight", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-    figure.suptitle(title, fontsize=10)
+    bar.set_label("weight", fontsize=10)
+    bar.ax.tick_params(labelsize=9)
+    figure.suptitle(title, fontsize=11)
     return figure
 
 
