@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from traitlets.config import Config
 
 from tests.interactive.browser import CHROMIUM, FLAGS, free_port, run, screenshot
 from tests.test_notebooks import NAMES
@@ -65,6 +68,49 @@ def test_two_learners_each_open_the_course_in_a_home_of_their_own(hub):
         course = homes / name / "course"
         assert sorted(path.stem for path in (course / "notebooks").glob("*.ipynb")) == NAMES
         assert not (course / "data").exists()  # it is shared
+
+
+def configured(monkeypatch, **settings: str) -> Config:
+    """deploy/jupyterhub_config.py as JupyterHub reads it, beside environment variables."""
+    for name in ("TRIAL", "LEARNERS", "TEACHERS"):
+        monkeypatch.delenv(f"LDM_TEACH_{name}", raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"LDM_TEACH_{name}", value)
+    config = Config()
+    runpy.run_path(str(ROOT / "deploy" / "jupyterhub_config.py"), {"get_config": lambda: config})
+    return config
+
+
+def test_a_class_lets_in_those_that_are_named_and_a_trial_asks_a_password(monkeypatch, tmp_path):
+    (tmp_path / "learners").write_text("ada\nemil\n")
+    (tmp_path / "teachers").write_text("noether\n")
+    names = dict(LEARNERS=str(tmp_path / "learners"), TEACHERS=str(tmp_path / "teachers"))
+    with pytest.raises(ValueError, match="LDM_TEACH_LEARNERS is not set; want a file with names"):
+        configured(monkeypatch)
+    hub = configured(monkeypatch, **names)
+    assert hub.Authenticator == {"allowed_users": {"ada", "emil"}, "admin_users": {"noether"}}
+    assert hub.JupyterHub.hub_ip == hub.JupyterHub.hub_connect_ip != "0.0.0.0"
+    trial = configured(monkeypatch, TRIAL="a password")
+    assert trial.SharedPasswordAuthenticator.user_password == "a password" and trial.Authenticator.allow_all
+    assert trial.JupyterHub.bind_url.startswith("http://127.0.0.1:")
+
+
+def test_every_setting_of_the_hub_and_of_a_learners_server_is_one_that_they_know(monkeypatch):
+    """JupyterHub only warns of a setting that it does not know."""
+    pytest.importorskip("jupyterhub", reason="needs deploy/requirements.txt")
+    from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
+    from jupyterhub.app import JupyterHub
+    from jupyterhub.auth import Authenticator
+    from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
+    from jupyterhub.spawner import SimpleLocalProcessSpawner, Spawner
+
+    known = (JupyterHub, Authenticator, SharedPasswordAuthenticator, Spawner, SimpleLocalProcessSpawner)
+    config = configured(monkeypatch, TRIAL="a password")
+    for cls in known:
+        assert set(config[cls.__name__]) <= set(cls.class_trait_names(config=True)), cls
+    assert set(config) == {cls.__name__ for cls in known}
+    culled = re.findall(r"MappingKernelManager\.(\w+)", (ROOT / "deploy" / "single_user.py").read_text())
+    assert culled and set(culled) <= set(MappingKernelManager.class_trait_names(config=True))
 
 
 def read_only(home: Path, *command: str, **settings) -> subprocess.CompletedProcess:

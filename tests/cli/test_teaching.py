@@ -26,7 +26,8 @@ def test_sizes_follow_from_what_was_measured():
     assert "A move of its slider takes 0.30 s of a core; a training takes the cores that it gets" in said
     assert "4 GiB: JupyterLab and two notebooks as large as large" in said  # 100 + 2 * 1900 MiB = 3.8 GiB
     assert "up to 400 MiB" in said
-    assert "**40 learners**, one machine: 80 GiB and 10 cores" in said  # 40 * 2000 MiB = 78.1 GiB
+    assert "**40 learners**, one machine: 160 GiB and 10 cores" in said  # 40 * (100 + 2 * 1900) MiB = 152.3 GiB
+    assert "80 GiB will do where everybody shuts a notebook down" in said  # 40 * 2000 MiB = 78.1 GiB
     assert "all start large at once it has ended after some 6 minutes" in said
 
 
