@@ -45,6 +45,7 @@ class Panel:
 
     method: (model, condition, value of the slider) -> denoiser, by default classifier-free guidance at the timesteps
     between the ends of `interval`, a slider that is there for it alone.
+    symbol: what the weight is called, by default the first of the conventions.
     samples: the (count, C, H, W) images in [-1, 1] drawn last.  Raises ValueError, when made, for a condition that the
     model does not take, and for a control that is named as an attribute of the panel.
     """
@@ -55,6 +56,7 @@ class Panel:
     method: Method | None = None
     range: tuple[float, float] = (-1.0, 6.0)
     conventions: str = "w"
+    symbol: str = ""
     weight: ipywidgets.FloatSlider = field(init=False)
     scale: ipywidgets.FloatSlider = field(init=False)
     interval: ipywidgets.IntRangeSlider = field(init=False)
@@ -68,7 +70,8 @@ class Panel:
     def __post_init__(self):
         checks.count("count", self.count)
         low, high = self.range
-        name = "guidance" if self.conventions == "w" else self.conventions[0]
+        self.symbol = self.symbol or self.conventions[0]
+        name = "guidance" if self.conventions == self.symbol == "w" else self.symbol
         self.weight = ipywidgets.FloatSlider(1.0, min=low, max=high, step=0.1, description=name, **WIDE)
         self.scale = ipywidgets.FloatSlider(2.0, min=1 + low, max=1 + high, step=0.1, description="s", **WIDE)
         ipywidgets.link((self.weight, "value"), (self.scale, "value"), transform=(s_from_w, w_from_s))
@@ -116,11 +119,6 @@ class Panel:
     def _ipython_display_(self) -> None:
         alt = f"samples of {self.asking.subject} at the chosen guidance weight"
         show_moving(self, self.image.value, alt)
-
-    @property
-    def symbol(self) -> str:
-        """What the slider's value is called, where it is said."""
-        return "w" if self.weight.description == "guidance" else self.weight.description
 
     def frames(self, count: int = 9) -> list[tuple[str, bytes]]:
         """The samples at full quality while the guidance goes from end to end: (label, png) of each."""
@@ -234,9 +232,7 @@ def prompt_panel(model: LatentDiffusion, prompt: str = "noto: cat face", count: 
     def method(model: LatentDiffusion, prompts: Any, w_words: float) -> Denoiser:
         return style_and_words(model, prompts, w_style.value, w_words)
 
-    panel = Panel(model, asking, count, method, WEIGHT_RANGE)
-    panel.weight.description = "w words"
-    return panel
+    return Panel(model, asking, count, method, WEIGHT_RANGE, symbol="w words")
 
 
 def map_panel(model: LatentDiffusion, count: int = 8) -> Panel:

@@ -415,6 +415,7 @@ def test_a_panel_that_is_dropped_is_freed_with_its_model_and_its_widgets():
 def test_a_prompt_has_a_weight_for_its_style_and_one_for_its_words():
     model = make_tiny_model(make_encoder=make_prompt_encoder)
     panel = prompt_panel(model, "oil: red heart", count=2)
+    assert panel.caption.value == "oil: red heart, w style = 1.0, w words = 1.0 (s = 2.0), 12 steps: full quality"
     for name, value in dict(text="ink: blue", w_style=3.0, weight=2.0).items():
         before = panel.samples
         getattr(panel, name).value = value
