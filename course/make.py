@@ -1,6 +1,7 @@
 """python course/make.py [NAME ...]: make the notebooks from the texts beside this file, executed from top to bottom.
 
-Edit a text, run this, commit both. A notebook whose cells fail is not written. For a class, without outputs:
+Edit a text, run this, commit both. A notebook whose cells fail is not written. For a class, without outputs, into a new
+folder (what is in it already stays as it is):
 
     python course/make.py --edition student OUT    # no solutions, no answers, no checks of the course itself
     python course/make.py --edition teacher OUT    # everything open, the solutions in the cells
@@ -33,6 +34,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from ldm_teach.files import locked, whole
 from ldm_teach.interactive.check import EXERCISES
 
 COURSE = Path(__file__).resolve().parent
@@ -80,11 +82,19 @@ def make(text: Path) -> Path:
             output.get("data", {}).pop(VIEW, None)  # its state is not kept
     notebook.metadata.pop("widgets", None)
     path = NOTEBOOKS / f"{text.stem}.ipynb"
-    nbformat.write(notebook, path)
-    kept = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
-    kept[text.stem] = round(time.perf_counter() - start)
-    SECONDS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    write(notebook, path)
+    with locked(COURSE):  # another making may end at this moment
+        kept = json.loads(SECONDS.read_text("utf-8")) if SECONDS.exists() else {}
+        kept[text.stem] = round(time.perf_counter() - start)
+        with whole(SECONDS) as part:
+            part.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return path
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
+    with whole(path) as part:
+        nbformat.write(notebook, part)
 
 
 def film(text: Path) -> list[Path]:
@@ -108,7 +118,7 @@ def take_words(text: Path) -> Path:
     for cell, before in zip(new, old, strict=True):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
     notebook.metadata.update(executed.metadata)
-    nbformat.write(notebook, path)
+    write(notebook, path)
     return path
 
 
@@ -132,8 +142,9 @@ def teacher(notebook: NotebookNode) -> NotebookNode:
         for folded in FOLDED.finditer(cell.source) if cell.cell_type == "markdown" else ():
             code = CODE.search(folded["inside"])
             if folded["what"] == "Solution" and code and asking is not None:
-                asked = re.search(r"^check\.\w+\(", asking.source, re.M)
-                asking.source = f"{code[1].rstrip()}\n\n{asking.source[asked.start() :]}"
+                at = re.search(r"^check\.\w+\(", asking.source, re.M).start()
+                head, call = asking.source[:at].rstrip(), asking.source[at:]
+                asking.source = f"{head}\n\n{code[1].rstrip()}\n\n{call}".lstrip()
         if cell.cell_type == "markdown":
             cell.source = FOLDED.sub(lambda folded: f"**{folded['what']}.** {folded['inside'].strip()}", cell.source)
     return notebook
@@ -195,13 +206,18 @@ c.ClearSolutions.text_stub = ""
 c.ExecutePreprocessor.timeout = 600
 '''
 ONLINE = """# On Colab: fetch the course, where it is not there yet.
-import importlib.util, os, subprocess, sys
+import importlib.util, os, subprocess, sys, tempfile
 
 if importlib.util.find_spec("ldm_teach") is None:
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{repository}", "ldm_teach_course"], check=True)
-    wanted = ["lazy_loader", "safetensors", "accelerate"]
+    if not os.path.isdir("ldm_teach_course"):
+        part = tempfile.mkdtemp(dir=".")
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{repository}", part], check=True)
+        os.rename(part, "ldm_teach_course")
+    wanted = ["lazy_loader", "safetensors", "accelerate", "ipywidgets>=8.1,<9"]  # Colab has widgets of version 7
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", *wanted], check=True)
-    sys.path.insert(0, os.path.abspath("ldm_teach_course"))"""
+    sys.path.insert(0, os.path.abspath("ldm_teach_course"))
+if "google.colab" in sys.modules:
+    sys.modules["google.colab"].output.enable_custom_widget_manager()  # it shows no others of version 8"""
 
 
 def online(notebook: NotebookNode) -> NotebookNode:
@@ -218,15 +234,26 @@ EDITIONS = {"student": student, "teacher": teacher, "nbgrader": graded, "online"
 
 
 def write_edition(edition: str, out: Path, names: list[str]) -> None:
-    """Write the notebooks of one edition into a folder; those of nbgrader as an assignment each."""
+    """Write the notebooks of one edition into a folder; those of nbgrader as an assignment each.
+
+    What is there stays as it is: it may be a teacher's work.
+    """
     for text in chosen(names):
         notebook = nbformat.read(NOTEBOOKS / f"{text.stem}.ipynb", 4) if edition == "online" else read(text)
         folder = out / "source" / text.stem if edition == "nbgrader" else out
-        folder.mkdir(parents=True, exist_ok=True)
-        nbformat.write(EDITIONS[edition](notebook), folder / f"{text.stem}.ipynb")
-        print(folder / f"{text.stem}.ipynb")
+        write_new(folder / f"{text.stem}.ipynb", nbformat.writes(EDITIONS[edition](notebook)) + "\n")
     if edition == "nbgrader":
-        (out / "nbgrader_config.py").write_text(NBGRADER)
+        write_new(out / "nbgrader_config.py", NBGRADER)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file where there is none, and say so."""
+    if path.exists():
+        print(f"left as found: {path}")
+        return
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+    print(path)
 
 
 def chosen(names: list[str]) -> list[Path]:

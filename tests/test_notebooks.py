@@ -1,6 +1,7 @@
 """Each notebook is its text, executed: sources equal cell by cell, counts 1..n; and it has the anatomy of a lesson."""
 
 import ast
+import builtins
 import json
 import os
 import re
@@ -265,6 +266,36 @@ def test_editions_leave_out_solutions_or_put_them_where_they_belong(tmp_path):
         solved = [source for source in code if "### BEGIN SOLUTION" in source]
         assert len(solved) == (len(exercises(name)))
         assert all(re.search(r"^check\.", source, re.M) for source in solved)
+        for edition in (students, teachers):
+            assert not undefined(edition), name
+
+
+def undefined(notebook) -> set[str]:
+    """The names that the code of a notebook uses and nothing in it, or in Python, defines."""
+    source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    used, defined = set(), set(dir(builtins))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.arg):
+            defined.add(node.arg)
+        elif isinstance(node, ast.alias):
+            defined.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            defined.add(node.name)
+    return used - defined
+
+
+def test_a_second_writing_of_an_edition_leaves_a_teachers_work_as_it_is(tmp_path, capsys):
+    make.write_edition("nbgrader", tmp_path, NAMES[:1])
+    path = tmp_path / "source" / NAMES[0] / f"{NAMES[0]}.ipynb"
+    for mine in (path, tmp_path / "nbgrader_config.py"):
+        mine.write_text("mine")
+    make.write_edition("nbgrader", tmp_path, NAMES[:1])
+    assert path.read_text() == (tmp_path / "nbgrader_config.py").read_text() == "mine"
+    assert f"left as found: {path}" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -300,8 +331,9 @@ def test_the_edition_for_colab_fetches_the_course_where_it_is_not_there(tmp_path
     first = notebook.cells[0].source.replace('"-m", "pip"', '"-c", ""')  # they are there already
     packages = sysconfig.get_path("purelib")
     code = f"import sys; sys.path += {[packages]!r}\n{first}\nimport ldm_teach; print(ldm_teach.__file__)"
-    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.strip() == str(tmp_path / "ldm_teach_course" / "ldm_teach" / "__init__.py"), done.stderr
+    for _ in range(2):  # the second time in a new kernel, beside what the first has fetched
+        done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+        assert done.stdout.strip() == str(tmp_path / "ldm_teach_course" / "ldm_teach" / "__init__.py"), done.stderr
     assert len(notebook.cells) == len(cells(NAMES[0])) + 1 and notebook.cells[-1].cell_type == "markdown"
 
 
@@ -309,3 +341,4 @@ def test_binder_has_the_versions_of_the_requirements():
     pinned = {line.split("#")[0].strip() for line in (COURSE.parent / "requirements.txt").read_text().splitlines()}
     binder = (COURSE.parent / "binder" / "requirements.txt").read_text().replace("+cpu", "").splitlines()
     assert {line for line in binder if not line.startswith(("#", "--"))} == pinned
+    assert (COURSE.parent / "binder" / "runtime.txt").read_text() == "python-3.11\n"  # by default it is an older one
