@@ -9,7 +9,6 @@ from ldm_teach.cli.book import repository
 project, author = "ldm_teach", "The ldm_teach authors"
 copyright = "The ldm_teach authors; MIT licence"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
-exclude_patterns = ["README.md"]
 suppress_warnings = ["mystnb.mime_priority"]  # the outputs that only JupyterLab can show are left out
 
 nb_execution_mode = "off"  # what the notebooks print was tested where they were made

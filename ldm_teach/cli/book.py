@@ -14,7 +14,6 @@ from typing import Any
 
 import nbformat
 
-from ldm_teach import checks
 from ldm_teach.cli.book_pages import as_page
 from ldm_teach.cli.options import add_command
 from ldm_teach.paths import CLONE, NOTEBOOKS
@@ -30,6 +29,8 @@ FLOORS = {
     "interactive": "What a notebook shows, slides and checks.",
 }
 OF_NOTEBOOKS = ("ldm_teach.interactive.figures", "ldm_teach.interactive.check")  # of the notebooks alone
+NEEDED = ("sphinx.application", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
+MARKS = ("_static/book.css", "reference/commands.html")  # only a book of this course has them
 FOR_TEACHERS = ("teaching", "examination")
 WHAT_WAS_MEASURED = ("results", "benchmarks", "training", "your_own_images")
 
@@ -44,23 +45,37 @@ def book(out: Path) -> None:
     """The course as a book: every notebook with its outputs, to be read in a browser, without a network."""
     if not SOURCE.is_dir():
         raise ValueError(f"there is no {SOURCE}: a book is made in a clone of the repository")
-    if out.exists() and not (out.is_dir() and ((out / ".buildinfo").is_file() or not any(out.iterdir()))):
+    old = all((out / name).is_file() for name in MARKS)
+    if out.exists() and not (out.is_dir() and (old or not any(out.iterdir()))):
         raise ValueError(f"out is {out}, which holds something else; want a new folder, or that of an older book")
     try:
-        build = importlib.import_module("sphinx.cmd.build").build_main
-        importlib.import_module("myst_nb")
+        for name in NEEDED:
+            importlib.import_module(name)
     except ModuleNotFoundError as error:
         wanted = "`pip install -r requirements-book.txt` brings it"
-        raise ModuleNotFoundError(f"the book is built by Sphinx and myst-nb; {wanted}", name=error.name) from error
+        raise ModuleNotFoundError(f"the book is built with {error.name}; {wanted}", name=error.name) from error
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        pages = Path(folder, "pages")
+        pages, built = Path(folder, "pages"), Path(folder, "built")
         write_pages(pages)
-        checks.path("out", out)
-        failed = build(["-q", "-W", "--keep-going", "-b", "html", "-d", f"{folder}/trees", str(pages), str(out)])
-    if failed:
-        raise ValueError("the book was built with warnings, which are above")
+        build(pages, built, Path(folder, "trees"))
+        out.mkdir(parents=True, exist_ok=True)
+        for path in out.iterdir():  # of the older book, which may have had other pages
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(built, out, dirs_exist_ok=True)
     print(f"{out / 'index.html'} after {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def build(pages: Path, out: Path, trees: Path) -> None:
+    """Have Sphinx build the pages. Raises ValueError where it warns of something, and what Sphinx raises."""
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    with patch_docutils(pages), docutils_namespace():
+        app = Sphinx(pages, pages, out, trees, "html", status=None, warningiserror=True)
+        app.build()
+    if app.statuscode:
+        raise ValueError("the book was built with warnings, which are above")
 
 
 def write_pages(folder: Path) -> None:
@@ -74,16 +89,15 @@ def write_pages(folder: Path) -> None:
     names = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     for name in names:
         nbformat.write(as_page(notebook(name), name, static, repository()), folder / f"{name}.ipynb")
-    documents = [name for name in (*FOR_TEACHERS, *WHAT_WAS_MEASURED) if (DOCS / f"{name}.md").is_file()]
-    for name in documents:
+    for name in (*FOR_TEACHERS, *WHAT_WAS_MEASURED):
         (folder / f"{name}.md").write_text(document((DOCS / f"{name}.md").read_text("utf-8")), "utf-8")
     (folder / "symbols.md").write_text(symbols(), "utf-8")
     reference = write_reference(folder / "reference")
     parts = {
         "The course": names,
         "To look up": ["symbols", "glossary"],
-        "For teachers": [name for name in FOR_TEACHERS if name in documents],
-        "What was measured": [name for name in WHAT_WAS_MEASURED if name in documents],
+        "For teachers": list(FOR_TEACHERS),
+        "What was measured": list(WHAT_WAS_MEASURED),
         "The package": reference,
     }
     index = (folder / "index.md").read_text("utf-8").replace("<!-- course -->", course_table())
@@ -149,5 +163,11 @@ def commands_page() -> str:
 
 
 def repository() -> str:
-    """Where the repository is to be seen, https://..., "" where nobody says: for links to open a notebook online."""
-    return os.environ.get("LDM_TEACH_REPOSITORY", "").rstrip("/")
+    """Where the repository is to be seen on GitHub, "" where nobody says: for links to open a notebook online.
+
+    Raises ValueError for another address: Colab and Binder are linked for GitHub alone.
+    """
+    address = os.environ.get("LDM_TEACH_REPOSITORY", "").rstrip("/").removesuffix(".git")
+    if address and not re.fullmatch(r"https://github\.com/[^/]+/[^/]+", address):
+        raise ValueError(f"LDM_TEACH_REPOSITORY is {address!r}; want https://github.com/OWNER/NAME")
+    return address

@@ -5,6 +5,7 @@ import html
 import re
 from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 
 STILL = 'class="ldm-still"'  # marks the words that follow the picture of what moves in JupyterLab (interactive.moving)
@@ -42,7 +43,7 @@ def as_page(notebook: NotebookNode, name: str, static: Path, repository: str = "
                 shown.append(output)
         cell.outputs = shown
     if repository:
-        notebook.cells.insert(1, NotebookNode(cell_type="markdown", metadata={}, source=online(repository, name)))
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(online(repository, name), id="online"))
     return notebook
 
 
