@@ -21,6 +21,7 @@ except ImportError:  # Windows, which locks by msvcrt
     fcntl = None
 
 TRIES = 20  # a second in all
+UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # what a file system says that cannot flush a folder, or lock
 
 
 @contextlib.contextmanager
@@ -95,10 +96,12 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 def lock(descriptor: int, wait: bool) -> None:
     """Take the lock of an open file; it goes when the file is closed. Raises BlockingIOError where somebody holds it.
 
-    On Windows who waits does so for ten seconds.
+    On Windows who waits does so for ten seconds. Some file systems of clusters have no locks: there nobody waits.
     """
     if fcntl is not None:
-        return fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        with unless_unable():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return
     msvcrt = importlib.import_module("msvcrt")
     try:
         msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
@@ -110,11 +113,23 @@ def flush(path: Path) -> None:
     """Have the system put a file, or the names in a folder, on the disk."""
     if path.is_dir() and os.name != "posix":
         return  # no other system opens a folder
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows flushes what can be written
+    folder = path.is_dir()
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)  # Windows flushes what can be written
     try:
-        os.fsync(descriptor)
+        with unless_unable() if folder else contextlib.nullcontext():
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def unless_unable() -> Iterator[None]:
+    """Let pass that a file system cannot do this at all; any other error is raised."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
 
 
 def sweep(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Files appear whole or not at all: after an error, a kill, a power cut, beside a reader and another writer."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -103,3 +104,23 @@ def test_a_new_file_has_a_name_that_is_free(tmp_path):
     for name in ("a.png", "a-2.png", "a-3.png"):
         assert free(tmp_path / "a.png") == tmp_path / name
         (tmp_path / name).touch()
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="of posix")
+def test_a_file_system_that_cannot_flush_a_folder_or_lock_keeps_nobody_from_saving(tmp_path, monkeypatch):
+    def refuse(number):
+        def refused(descriptor, *how):
+            if how or os.path.isdir(f"/proc/self/fd/{descriptor}"):
+                raise OSError(number, os.strerror(number))
+
+        return refused
+
+    for number in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+        monkeypatch.setattr(os, "fsync", refuse(number))
+        monkeypatch.setattr(files.fcntl, "flock", refuse(number))
+        with locked(tmp_path), whole(tmp_path / "a.txt") as part:
+            part.write_text(str(number))
+        assert (tmp_path / "a.txt").read_text() == str(number)
+    monkeypatch.setattr(os, "fsync", refuse(errno.EIO))
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), whole(tmp_path / "b.txt") as part:
+        part.touch()

@@ -26,7 +26,7 @@ from ldm_teach.models.autoencoder import DiagonalGaussian, KLAutoencoder, stage
 from ldm_teach.models.classifier import NoisyClassifier
 from ldm_teach.models.latent_diffusion import LatentDiffusion
 from ldm_teach.models.layers import normalize
-from ldm_teach.paths import CLONE, MEASURED
+from ldm_teach.paths import MEASURED, NOTEBOOKS
 from ldm_teach.progress import progress
 from ldm_teach.studies.latent_against_pixel import memory_of, samplings, training_steps
 from ldm_teach.theory.guidance import classifier_guidance
@@ -271,7 +271,7 @@ def run(notebooks: bool = False) -> Iterator[Row]:
         waiting,
     ]
     if notebooks:
-        figures += [partial(notebook_cost, path) for path in sorted((CLONE / "notebooks").glob("*.ipynb"))]
+        figures += [partial(notebook_cost, path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
     for measured in progress(figures, "bench", "figure"):
         yield from measured()
 

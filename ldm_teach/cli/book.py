@@ -53,7 +53,7 @@ def book(out: Path) -> None:
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         wanted = "`pip install -r requirements-book.txt` brings it"
-        raise ModuleNotFoundError(f"the book is built with {error.name}; {wanted}", name=error.name) from error
+        raise ValueError(f"the book is built with {error.name}, which is not installed; {wanted}") from error
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         pages, built = Path(folder, "pages"), Path(folder, "built")

@@ -102,12 +102,20 @@ def parser() -> argparse.ArgumentParser:
         description="Latent diffusion, to be understood.\n\n" + overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"ldm_teach {importlib.metadata.version('ldm_teach')}")
+    top.add_argument("--version", action="version", version=f"ldm_teach {version()}")
     top.set_defaults(command=top.print_help)
     commands = top.add_subparsers(metavar="COMMAND", prog=PROGRAM, help=argparse.SUPPRESS)
     for module in (open, train, sample, edit, inpaint, playground, study, estimate, report, book, exercises, doctor):
         module.configure(commands)
     return top
+
+
+def version() -> str:
+    """The version that is installed."""
+    try:
+        return importlib.metadata.version("ldm_teach")
+    except importlib.metadata.PackageNotFoundError:
+        return "of a clone that is not installed"
 
 
 @contextmanager

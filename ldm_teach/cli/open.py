@@ -40,8 +40,8 @@ def open_course(folder: str, shared_data: bool, no_lab: bool, port: int, no_brow
     if not no_lab:
         need_lab()
     notebooks = copies_of(NOTEBOOKS, NOTEBOOKS.glob("*.ipynb"), mine / "notebooks")
-    data = {} if shared_data else copies_of(DATA, DATA.rglob("*"), mine / "data")
-    wanted = notebooks | data
+    data = copies_of(DATA, DATA.rglob("*"), mine / "data")  # where they are shared, too, they must be there
+    wanted = notebooks if shared_data else notebooks | data
     new = {target: source for target, source in wanted.items() if not os.path.lexists(target)}
     check_space(folder, mine, new)
     if kept := [target for target, source in wanted.items() if target not in new and differ(target, source)]:
@@ -57,8 +57,14 @@ def open_course(folder: str, shared_data: bool, no_lab: bool, port: int, no_brow
 
 
 def own_folder(folder: str) -> Path:
-    """The folder, absolute. Raises ValueError for a file and for a part of the course, which is nobody's own."""
-    path = checks.path("folder", folder).expanduser().resolve()
+    """The folder, absolute.
+
+    Raises ValueError for a file, for a part of the course, which is nobody's own, and for a ~name without a home.
+    """
+    try:
+        path = checks.path("folder", folder).expanduser().resolve()
+    except RuntimeError as error:  # of pathlib: a home that nobody has, or links in a circle
+        raise ValueError(f"folder is {folder!r}, which leads nowhere; want a folder of your own") from error
     there = existing(path)
     if not there.is_dir():
         what = "is a file" if there == path else f"cannot be made, for {there} is a file"

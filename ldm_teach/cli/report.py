@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ldm_teach import paths
 from ldm_teach.cli import bench, estimate, teaching, train
 from ldm_teach.cli.options import add_command
 from ldm_teach.cli.study import STUDIES, Study
@@ -123,6 +124,9 @@ def documents(root: Path) -> dict[Path, str]:
     readme = filled((root / "README.md").read_text("utf-8"), {"course": course(), "results": five_results()})
     guide = (root / "docs" / "teaching.md").read_text("utf-8")
     parts = {f"slips {number}": teaching.slips(number) for number in NOTEBOOKS}
+    missing = {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")} - {row.what for row in rows_of(classroom)[0]}
+    if missing:
+        raise ValueError(f"{classroom.PATH} has no row of {min(missing)}; run `classroom --keep` with all notebooks")
     return {
         Path("docs/teaching.md"): filled(guide, parts | {"served": teaching.served(*rows_of(classroom))}),
         Path("docs/results.md"): results(),

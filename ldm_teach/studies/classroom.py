@@ -5,6 +5,7 @@ and all that it sees, of which the rest, the libraries, is shared by all learner
 """
 
 import contextlib
+import secrets
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from nbclient import NotebookClient
 
 from ldm_teach import checks
 from ldm_teach.measuring import tables
-from ldm_teach.paths import CLONE, MEASURED
+from ldm_teach.paths import MEASURED, NOTEBOOKS
 from ldm_teach.progress import progress
 
 PATH = MEASURED / "classroom.json"
@@ -94,7 +95,7 @@ class Watch:
 
 def run(names: Sequence[str] | None = None) -> Iterator[Row]:
     """Measure what waits, what moves and what trains; then each of these notebooks, by default all."""
-    known = {path.stem: path for path in sorted((CLONE / "notebooks").glob("*.ipynb"))}
+    known = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
     chosen = list(known) if names is None else [checks.word("names", name, known) for name in names]
     with server() as pid:
         yield waited(pid, "the JupyterLab of a learner, waiting")
@@ -139,20 +140,25 @@ def kernel() -> Iterator[tuple[int, Callable[[str], None]]]:
 
 @contextlib.contextmanager
 def server() -> Iterator[int]:
-    """A JupyterLab on loopback: its process."""
+    """A JupyterLab on loopback: its process. Raises RuntimeError where it does not answer within a minute."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        options = [f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}", "--IdentityProvider.token="]
+        token = secrets.token_hex()  # others may be on this machine
+        options = [f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
         command = [sys.executable, "-m", "jupyterlab", *options, "--no-browser", "--ServerApp.allow_root=True"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             for _ in range(240):
                 with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/lab", timeout=60).read()
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/lab?token={token}", timeout=60).read()
                     break
+                if process.poll() is not None:
+                    raise RuntimeError(f"JupyterLab ended with the status {process.returncode}")
                 time.sleep(0.25)
+            else:
+                raise RuntimeError("JupyterLab did not answer within a minute")
             yield process.pid
         finally:
             process.terminate()

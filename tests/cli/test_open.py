@@ -129,6 +129,17 @@ def test_a_file_is_no_folder(course, tmp_path, place, words):
     assert refused(folder) == f"ldm_teach: folder is {folder!r}, {words.format(tmp_path / 'file')}; {want}"
 
 
+def test_shared_data_that_are_not_there_are_not_shared(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "DATA", tmp_path / "nowhere")
+    assert "the data of the course are not in" in refused(str(tmp_path / "mine"), "--shared-data")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_home_that_nobody_has_is_said(course):
+    want = "ldm_teach: folder is '~nobody-here/x', which leads nowhere; want a folder of your own"
+    assert refused("~nobody-here/x") == want
+
+
 def test_an_empty_name_is_none(course):
     assert refused("") == "ldm_teach: folder is ''; want a path"
 

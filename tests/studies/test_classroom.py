@@ -59,3 +59,10 @@ def test_the_table_has_a_line_for_each_row():
     said = table([Row("a kernel", 35.0, 51.0, 0.1, 30.0), Row("a notebook", 1052.0, 1383.0, 46.3, 53.9)])
     assert said.splitlines()[1].split() == ["a", "kernel", "35", "51", "0.1", "30.0"]
     assert said.splitlines()[2].split()[2:] == ["1052", "1383", "46.3", "53.9"]
+
+
+def test_a_jupyterlab_that_ends_at_once_is_said_and_not_measured(monkeypatch):
+    popen, ends = subprocess.Popen, [sys.executable, "-c", "raise SystemExit(3)"]
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **how: popen(ends))
+    with pytest.raises(RuntimeError, match="JupyterLab ended with the status 3"), classroom.server():
+        pass
