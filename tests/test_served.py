@@ -1,5 +1,7 @@
 """A class on one server: a hub with the example's settings, two learners; and a checkout that nobody can write to."""
 
+import contextlib
+import importlib
 import json
 import os
 import re
@@ -81,10 +83,15 @@ def configured(monkeypatch, **settings: str) -> Config:
     return config
 
 
-def test_a_class_lets_in_those_that_are_named_and_a_trial_asks_a_password(monkeypatch, tmp_path):
+@pytest.fixture
+def names(tmp_path) -> dict[str, str]:
+    """The variables that name who may log in."""
     (tmp_path / "learners").write_text("ada\nemil\n")
     (tmp_path / "teachers").write_text("noether\n")
-    names = dict(LEARNERS=str(tmp_path / "learners"), TEACHERS=str(tmp_path / "teachers"))
+    return dict(LEARNERS=str(tmp_path / "learners"), TEACHERS=str(tmp_path / "teachers"))
+
+
+def test_a_class_lets_in_those_that_are_named_and_a_trial_asks_a_password(monkeypatch, names):
     with pytest.raises(ValueError, match="LDM_TEACH_LEARNERS is not set; want a file with names"):
         configured(monkeypatch)
     hub = configured(monkeypatch, **names)
@@ -95,7 +102,7 @@ def test_a_class_lets_in_those_that_are_named_and_a_trial_asks_a_password(monkey
     assert trial.JupyterHub.bind_url.startswith("http://127.0.0.1:")
 
 
-def test_every_setting_of_the_hub_and_of_a_learners_server_is_one_that_they_know(monkeypatch):
+def test_every_setting_of_the_hub_and_of_a_learners_server_is_one_that_they_know(monkeypatch, names):
     """JupyterHub only warns of a setting that it does not know."""
     pytest.importorskip("jupyterhub", reason="needs deploy/requirements.txt")
     from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
@@ -104,11 +111,14 @@ def test_every_setting_of_the_hub_and_of_a_learners_server_is_one_that_they_know
     from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
     from jupyterhub.spawner import SimpleLocalProcessSpawner, Spawner
 
-    known = (JupyterHub, Authenticator, SharedPasswordAuthenticator, Spawner, SimpleLocalProcessSpawner)
-    config = configured(monkeypatch, TRIAL="a password")
-    for cls in known:
-        assert set(config[cls.__name__]) <= set(cls.class_trait_names(config=True)), cls
-    assert set(config) == {cls.__name__ for cls in known}
+    classes = [JupyterHub, Authenticator, SharedPasswordAuthenticator, Spawner, SimpleLocalProcessSpawner]
+    with contextlib.suppress(ModuleNotFoundError):
+        classes.append(importlib.import_module("dockerspawner").DockerSpawner)
+    known = {cls.__name__: set(cls.class_trait_names(config=True)) for cls in classes}
+    for config in (configured(monkeypatch, TRIAL="a password"), configured(monkeypatch, **names)):
+        assert set(config) <= known.keys() | {"DockerSpawner"}
+        for name, settings in config.items():
+            assert name not in known or set(settings) <= known[name], name
     culled = re.findall(r"MappingKernelManager\.(\w+)", (ROOT / "deploy" / "single_user.py").read_text())
     assert culled and set(culled) <= set(MappingKernelManager.class_trait_names(config=True))
 

@@ -250,7 +250,10 @@ def test_a_wheel_holds_what_git_tracks_and_an_editable_installation_nothing(cour
     shutil.copy(CLONE / "setup.py", course)
     write(course / "data" / "runs" / "mine.bin", "nobody's")
     assert packed(course, "editable_wheel", monkeypatch) is None
-    assert packed(course, "bdist_wheel", monkeypatch) == COPIED  # a download, without git
+    assert packed(course, "bdist_wheel", monkeypatch) == COPIED  # a download, which is no repository
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "")  # nor is there git
+        assert packed(course, "bdist_wheel", patch) == COPIED
     for command in (["init", "-q"], ["add", "notebooks/00_start_here.ipynb", *(f"data/{name}" for name in DATA_FILES)]):
         subprocess.run(["git", *command], cwd=course, check=True)
     assert packed(course, "bdist_wheel", monkeypatch) == COPIED - {"notebooks/01_next.ipynb"}
