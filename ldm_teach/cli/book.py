@@ -30,7 +30,7 @@ FLOORS = {
 }
 OF_NOTEBOOKS = ("ldm_teach.interactive.figures", "ldm_teach.interactive.check")  # of the notebooks alone
 NEEDED = ("sphinx.application", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
-MARKS = ("_static/book.css", "reference/commands.html")  # only a book of this course has them
+OUR_OWN = ("_static/book.css", "reference/commands.html")  # only a book of this course has them
 FOR_TEACHERS = ("teaching", "examination")
 WHAT_WAS_MEASURED = ("results", "benchmarks", "training", "your_own_images")
 
@@ -45,7 +45,7 @@ def book(out: Path) -> None:
     """The course as a book: every notebook with its outputs, to be read in a browser, without a network."""
     if not SOURCE.is_dir():
         raise ValueError(f"there is no {SOURCE}: a book is made in a clone of the repository")
-    old = all((out / name).is_file() for name in MARKS)
+    old = all((out / name).is_file() for name in OUR_OWN)
     if out.exists() and not (out.is_dir() and (old or not any(out.iterdir()))):
         raise ValueError(f"out is {out}, which holds something else; want a new folder, or that of an older book")
     try:
