@@ -217,7 +217,9 @@ if importlib.util.find_spec("ldm_teach") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", *wanted], check=True)
     sys.path.insert(0, os.path.abspath("ldm_teach_course"))
 if "google.colab" in sys.modules:
-    sys.modules["google.colab"].output.enable_custom_widget_manager()  # it shows no others of version 8"""
+    from google.colab import output
+
+    output.enable_custom_widget_manager()  # without it Colab shows no widgets of version 8"""
 
 
 def online(notebook: NotebookNode) -> NotebookNode:
